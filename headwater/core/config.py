@@ -1,0 +1,199 @@
+"""The config idiom: frozen pydantic models, YAML in, dotted overrides, one sentence for a mistake.
+
+    class Optimizer(Config):
+        lr: PositiveFloat = 3e-4
+
+    recipe = load(Recipe, "recipes/demo.yaml", ["pretrain.steps=200"])
+
+Unions are discriminated by `kind:`. `config.build(...)` makes the thing that a config describes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from headwater.core.errors import HeadwaterError, nearest
+
+
+class Config(BaseModel):
+    """Base of every config: frozen, unknown keys refused (with the nearest known one)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    hint = nearest(str(key), cls.model_fields)
+                    raise PydanticCustomError("unknown_key", "unknown key '{key}'; {hint}", {"key": str(key), "hint": hint})
+        return data
+
+    def children(self) -> Iterator[Config]:
+        """The configs nested directly in this one, through lists and dicts."""
+        for name in type(self).model_fields:
+            yield from _configs_in(getattr(self, name))
+
+    def contents(self) -> dict[str, str]:
+        """`{path: content hash}` of the user's files that this config names; a config that names files overrides it."""
+        found: dict[str, str] = {}
+        for child in self.children():
+            found.update(child.contents())
+        return found
+
+
+def _configs_in(value: object) -> Iterator[Config]:
+    if isinstance(value, Config):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _configs_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _configs_in(inner)
+
+
+C = TypeVar("C", bound=Config)
+
+
+def load(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
+    """Read a YAML file, apply `key.path=value` overrides (values are YAML), validate.
+
+    Raises HeadwaterError naming the file and line (or the override) for anything wrong.
+    """
+    text = _read_text(Path(path))
+    data, lines = _parse_yaml(text, str(path))
+    for override in overrides:
+        _apply_override(data, lines, override)
+    return validate(schema, data, lines, str(path))
+
+
+def validate(schema: type[C], data: Any, lines: dict[tuple[Any, ...], str] | None = None, where: str = "config") -> C:
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        raise _sentence(error, data, lines or {}, where) from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HeadwaterError("no such file", where=path, mend="`headwater recipes` lists what ships") from None
+    except IsADirectoryError:
+        raise HeadwaterError("is a directory, not a recipe", where=path, mend="name a .yaml file in it") from None
+    except PermissionError:
+        raise HeadwaterError("may not be read", where=path, mend="check its permissions") from None
+    except UnicodeDecodeError:
+        raise HeadwaterError("is not UTF-8 text", where=path, mend="a recipe is a YAML text file") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 without its traps: `1e-3` is a number here, and a repeated key is an error."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
+    list("-+0123456789."),
+)
+
+
+def _parse_yaml(text: str, where: str) -> tuple[Any, dict[tuple[Any, ...], str]]:
+    """The data, and for each path in it the `file:line` where it stands."""
+    lines: dict[tuple[Any, ...], str] = {}
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise HeadwaterError("is empty", where=where, mend="a recipe names at least one stage")
+        _note_lines(node, (), lines, where)
+        data = loader.construct_document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        at = where if mark is None else f"{where}:{mark.line + 1}"
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise HeadwaterError(f"not valid YAML ({problem})", where=at, mend="check indentation, colons and quotes") from None
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict):
+        raise HeadwaterError("is not a mapping of keys to values", where=where, mend="start from `headwater recipes demo`")
+    return data, lines
+
+
+def _note_lines(node: yaml.Node, path: tuple[Any, ...], lines: dict[tuple[Any, ...], str], where: str) -> None:
+    lines[path] = f"{where}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise HeadwaterError(f"key '{key.value}' stands twice", where=f"{where}:{key.start_mark.line + 1}", mend="keep one")
+            seen.add(key.value)
+            _note_lines(value, (*path, key.value), lines, where)
+            lines[(*path, key.value)] = f"{where}:{key.start_mark.line + 1}"
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*path, index), lines, where)
+
+
+def _apply_override(data: Any, lines: dict[tuple[Any, ...], str], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise HeadwaterError("is not of the form key=value", where=f"override '{override}'", mend="for example pretrain.steps=200")
+    try:
+        parsed = yaml.load(value, _Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        raise HeadwaterError("value is not valid YAML", where=f"override '{override}'", mend="quote it for the shell") from None
+    path: tuple[Any, ...] = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+    target = data
+    for depth, part in enumerate(path):
+        inside = isinstance(target, dict) or (isinstance(target, list) and isinstance(part, int) and part < len(target))
+        if not inside:
+            raise HeadwaterError(f"'{'.'.join(map(str, path[:depth]))}' has nothing at '{part}'", where=f"override '{override}'",
+                                 mend="name keys of the recipe, with numbers for places in a list")  # fmt: skip
+        if depth == len(path) - 1:
+            target[part] = parsed
+        elif isinstance(target, dict):
+            if target.get(part) is None:
+                target[part] = {}
+            target = target[part]
+        else:
+            target = target[part]
+    for known in [known for known in lines if known[: len(path)] == path]:
+        del lines[known]
+    lines[path] = f"override '{override}'"
+
+
+def _sentence(error: ValidationError, data: Any, lines: dict[tuple[Any, ...], str], where: str) -> HeadwaterError:
+    """The first validation error as one sentence: file and line, dotted key, what is wrong."""
+    first = error.errors()[0]
+    path = _path_in(data, first["loc"])
+    if first["type"] == "unknown_key":
+        path = (*path, first["ctx"]["key"])
+    at = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), where)
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    if first["type"] == "unknown_key":
+        return HeadwaterError(f"unknown key '{key}'", where=at, mend=first["ctx"]["hint"])
+    if first["type"] == "missing":
+        return HeadwaterError(f"'{key}.{first['loc'][-1]}' is missing".replace("'.", "'"), where=at, mend="add it")
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(first["input"], dict | list) or first["type"] == "value_error" else f" (given: {first['input']!r})"
+    return HeadwaterError(f"{key}: {message[:1].lower()}{message[1:]}{given}" if key else message, where=at)
+
+
+def _path_in(data: Any, loc: tuple[Any, ...]) -> tuple[Any, ...]:
+    """pydantic's `loc` without the names of union members, which are no keys of the user's data."""
+    path: list[Any] = []
+    for part in loc:
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+            path.append(part)
+            data = data[part]
+    return tuple(path)
