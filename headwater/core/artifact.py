@@ -29,6 +29,7 @@ from headwater.core.storage import disk_trouble, hash_file, read_json, write_jso
 FORMAT = 1
 MANIFEST = "manifest.json"
 JOURNAL = "journal"
+SCRATCH = "scratch"
 
 
 class Input(Config):
@@ -97,6 +98,13 @@ class Work:
         path.mkdir(exist_ok=True)
         return path
 
+    @property
+    def scratch(self) -> Path:
+        """For what only a resume needs; it goes when the artifact is whole."""
+        path = self.path / SCRATCH
+        path.mkdir(exist_ok=True)
+        return path
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -148,6 +156,7 @@ class Workspace:
                     if not request.resumes:
                         shutil.rmtree(partial, ignore_errors=True)
                     raise
+                shutil.rmtree(partial / SCRATCH, ignore_errors=True)
                 seal(partial, request, inputs, outcome)
                 os.replace(partial, final)
         self.point(request.stage, final)

@@ -105,11 +105,11 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Rows of a JSONL file of ours; a file that does not exist has none."""
+    """Rows of a JSONL file of ours; a file that does not exist has none, and a last line still being written is no row yet."""
     if not path.exists():
         return []
     with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.strip()]
+        return [json.loads(line) for line in file if line.endswith("\n")]
 
 
 @contextmanager

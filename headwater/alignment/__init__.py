@@ -1,0 +1,1 @@
+"""Teaching a pretrained model what people want: supervised fine-tuning on dialogues."""

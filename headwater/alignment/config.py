@@ -1,0 +1,29 @@
+"""What a recipe may say about supervised fine-tuning."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from headwater.core.config import Config
+from headwater.corpus.config import Source
+from headwater.generation.sampling import Sampling
+from headwater.tokens.template import TEMPLATE
+from headwater.training.config import AdamW, Cosine, Training
+
+
+class HeldOut(Config):
+    """Dialogues kept from training, whole prompts at a time."""
+
+    fraction: float = Field(default=0.05, gt=0, lt=1)
+
+
+class SFT(Training):
+    """Fine-tuning on dialogues, loss on the assistant's words only."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    template: str = TEMPLATE
+    heldout: HeldOut = HeldOut()
+    optimizer: AdamW = AdamW(lr=3e-4)
+    schedule: Cosine = Cosine(warmup=20)
+    prompts: tuple[str, ...] = ("Hello!", "你好！")
+    sampling: Sampling = Sampling(max_tokens=60)

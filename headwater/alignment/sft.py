@@ -1,0 +1,148 @@
+"""The fine-tuning stage: a pretrained model learns to answer, by the one training loop.
+
+pretrain (a Model) + dialogues  ->  sft (a Model with a chat template), dialogues.train.jsonl, dialogues.heldout.jsonl
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from headwater.alignment.config import SFT
+from headwater.core.artifact import Outcome, Work
+from headwater.core.errors import HeadwaterError
+from headwater.core.random import key_bits
+from headwater.core.storage import write_atomically
+from headwater.corpus.source import files_of
+from headwater.generation.generate import generate
+from headwater.model import directory
+from headwater.model.network import Network
+from headwater.objectives.dialogue import Encoded, dialogue_rows, pack
+from headwater.tokens.batch import Batch
+from headwater.tokens.chat import Message, encode_dialogue
+from headwater.tokens.dialogues import Dialogue, read_dialogues
+from headwater.tokens.order import Permutation
+from headwater.tokens.tokenizer import Tokenizer
+from headwater.training.loop import train
+from headwater.training.loss import token_loss
+
+
+class DialogueData:
+    """Rows of packed dialogues: packed once, in an order of their own each epoch."""
+
+    def __init__(self, encoded: Sequence[Encoded], ids: Sequence[str], length: int, pad: int, batch_size: int, seed: int) -> None:
+        self.encoded, self.ids, self.length, self.pad = encoded, ids, length, pad
+        self.batch_size, self.seed = batch_size, seed
+        order = Permutation(len(encoded), seed, "dialogues")
+        shuffled = [order[place] for place in range(len(encoded))]
+        self.rows = [[shuffled[item] for item in row] for row in pack([len(encoded[item][0]) - 1 for item in shuffled], length)]
+
+    def chosen(self, step: int) -> list[list[int]]:
+        """Which dialogues stand in which row of the batch."""
+        rows = []
+        for index in range(step * self.batch_size, (step + 1) * self.batch_size):
+            epoch, place = divmod(index, len(self.rows))
+            rows.append(self.rows[Permutation(len(self.rows), self.seed, "rows", epoch)[place]])
+        return rows
+
+    def batch(self, step: int) -> Batch:
+        return dialogue_rows([[self.encoded[item] for item in row] for row in self.chosen(step)], self.length, self.pad)
+
+    def documents(self, step: int) -> list[str]:
+        return [self.ids[item] for row in self.chosen(step) for item in row]
+
+
+def run(config: SFT, work: Work) -> Outcome:
+    base = directory.load(work.inputs["pretrain"].path)
+    network, tokenizer = base.network, base.tokenizer
+    room = base.config.context
+    learned, held_out, counts = _dialogues(config, work)
+    encoded, kept = _fitting(learned, tokenizer, config.template, room)
+    encoded_held_out, kept_held_out = _fitting(held_out, tokenizer, config.template, room)
+    if not encoded or not encoded_held_out:
+        raise HeadwaterError(
+            f"no {'dialogue' if not encoded else 'held-out dialogue'} fits into {room} tokens ({counts['dialogues']:,} were read)",
+            where="sft.sources",
+            mend="shorten them, or lengthen pretrain.model.context",
+        )
+    counts["fitting"] = len(encoded) + len(encoded_held_out)
+    data = DialogueData(encoded, [dialogue.id for dialogue in kept], room, tokenizer.special("pad"), config.batch_size, work.seed)
+    answer_bytes = sum(_answer_bytes(dialogue) for dialogue in kept_held_out)
+    trained = train(
+        network,
+        data,
+        token_loss,
+        config,
+        work=work,
+        name="sft",
+        validate=lambda: _held_out_loss(network, encoded_held_out, answer_bytes, room, tokenizer, config.batch_size),
+        sample=lambda: _speak(network, tokenizer, config, work.seed),
+    )
+    directory.save(work.path, network, base.config, tokenizer, config.template, lineage={"seed": work.seed})
+    metrics = {**counts, "loss": trained.loss, "validation": trained.validation, "refused_steps": trained.refused}
+    metrics["epochs"] = round(config.steps * config.batch_size / len(data.rows), 3)
+    return Outcome(metrics, f"{len(encoded):,} dialogues, {trained.validation['bits_per_byte']:.3f} bits/byte on held-out answers")
+
+
+def _dialogues(config: SFT, work: Work) -> tuple[list[Dialogue], list[Dialogue], dict[str, Any]]:
+    """Dialogues to learn and to hold out, written down; equal ones once, equal prompts on one side."""
+    read: dict[tuple[Message, ...], Dialogue] = {}
+    total = 0
+    for source in config.sources:
+        for dialogue in read_dialogues(files_of(source)):
+            total += 1
+            read.setdefault(dialogue.messages, dialogue)
+    held_out = [dialogue for dialogue in read.values() if _draw(dialogue.prompt) < config.heldout.fraction]
+    learned = [dialogue for dialogue in read.values() if _draw(dialogue.prompt) >= config.heldout.fraction]
+    for name, side in (("train", learned), ("heldout", held_out)):
+        lines = [json.dumps(dialogue.row(), ensure_ascii=False) + "\n" for dialogue in side]
+        write_atomically(work.path / f"dialogues.{name}.jsonl", "".join(lines))
+    return learned, held_out, {"dialogues": total, "distinct": len(read), "held_out": len(held_out)}
+
+
+def _draw(prompt: str) -> float:
+    """A number in [0, 1) that depends on the prompt alone, so that every seed holds out the same."""
+    return key_bits(0, "heldout", prompt) / 2**128
+
+
+def _fitting(dialogues: Sequence[Dialogue], tokenizer: Tokenizer, template: str, room: int) -> tuple[list[Encoded], list[Dialogue]]:
+    """Each dialogue cut after the last answer that fits into `room` targets; those whose first answer doesn't are left out."""
+    encoded: list[Encoded] = []
+    kept: list[Dialogue] = []
+    for dialogue in dialogues:
+        ends = [place + 1 for place, message in enumerate(dialogue.messages) if message.role == "assistant" and message.content]
+        for end in reversed(ends):
+            ids, weights = encode_dialogue(tokenizer, template, dialogue.messages[:end])
+            if len(ids) - 1 <= room:
+                encoded.append((ids, weights))
+                kept.append(Dialogue(dialogue.id, dialogue.messages[:end]))
+                break
+    return encoded, kept
+
+
+def _answer_bytes(dialogue: Dialogue) -> int:
+    return sum(len(message.content.encode()) for message in dialogue.messages if message.role == "assistant")
+
+
+def _held_out_loss(
+    network: Network, encoded: Sequence[Encoded], answer_bytes: int, room: int, tokenizer: Tokenizer, batch_size: int
+) -> dict[str, Any]:
+    """Nats per learned token and bits per byte of the answers (the cost of closing the turn included)."""
+    nats, weight = 0.0, 0.0
+    rows = pack([len(ids) - 1 for ids, _ in encoded], room)
+    for start in range(0, len(rows), batch_size):
+        batch = dialogue_rows([[encoded[item] for item in row] for row in rows[start : start + batch_size]], room, tokenizer.special("pad"))
+        nats += float(token_loss(network, batch))
+        weight += batch.weight
+    return {"bits_per_byte": nats / math.log(2) / answer_bytes, "loss": nats / weight}
+
+
+def _speak(network: Network, tokenizer: Tokenizer, config: SFT, seed: int) -> Iterator[tuple[str, str]]:
+    """Each prompt with the model's answer."""
+    stop = {tokenizer.special("turn"), tokenizer.special("end")}
+    dialogues = [[Message(role="user", content=prompt)] for prompt in config.prompts]
+    ids = [encode_dialogue(tokenizer, config.template, messages, generation_prompt=True)[0] for messages in dialogues]
+    for prompt, answer in zip(config.prompts, generate(network, ids, config.sampling, stop=stop, seed=seed), strict=True):
+        yield prompt, tokenizer.decode(token for token in answer.tokens if token not in stop)

@@ -1,0 +1,101 @@
+"""`headwater chat` and `headwater generate`: text from a model, as it comes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from headwater.core.errors import HeadwaterError
+from headwater.generation.generate import stream
+from headwater.generation.sampling import Sampling
+from headwater.generation.text import text_stream
+from headwater.model import directory
+from headwater.tokens.chat import Message, encode_dialogue
+
+HELP = "Write and press Enter. /new starts a new dialogue, /quit (or Ctrl-D) ends, Ctrl-C stops an answer."
+
+
+def chat(path: Path, prompt: str | None, system: str | None, sampling: Sampling, seed: int) -> None:
+    """Answer one prompt, or talk until the input ends."""
+    model = directory.load(path)
+    if model.template is None:
+        raise HeadwaterError(
+            "has no chat template: it was not fine-tuned", where=path, mend="use `headwater generate`, or name the sft artifact"
+        )
+    opening = [Message(role="system", content=system)] if system else []
+    if prompt is not None:
+        for text in answer(model, [*opening, Message(role="user", content=prompt)], sampling, seed):
+            print(text, end="", flush=True)
+        print()
+        return
+    on_terminal = sys.stdin.isatty()
+    if on_terminal:
+        print(HELP, file=sys.stderr)
+    messages = list(opening)
+    turn = 0
+    while (said := _read_line(on_terminal)) is not None:
+        if said == "/quit":
+            return
+        if said == "/new":
+            messages = list(opening)
+        elif said:
+            messages.append(Message(role="user", content=said))
+            messages.append(Message(role="assistant", content=_print_answer(model, messages, sampling, seed + turn)))
+            turn += 1
+
+
+def answer(model: directory.Model, messages: list[Message], sampling: Sampling, seed: int) -> Iterator[str]:
+    """Yield the model's answer piece by piece; the oldest turns are forgotten when the dialogue outgrows the context."""
+    assert model.template is not None, "a model without a chat template cannot answer"
+    tokenizer = model.tokenizer
+    while True:
+        ids, _ = encode_dialogue(tokenizer, model.template, messages, generation_prompt=True)
+        if len(ids) < model.config.context or len(messages) == 1:
+            break
+        oldest = 1 if messages[0].role == "system" and len(messages) > 2 else 0
+        messages = messages[:oldest] + messages[oldest + 1 :]
+    stop = {tokenizer.special("turn"), tokenizer.special("end")}
+    tokens = (token for token in stream(model.network, ids, sampling, stop=stop, seed=seed, key="chat") if token not in stop)
+    yield from text_stream(tokenizer, tokens)
+
+
+def _print_answer(model: directory.Model, messages: list[Message], sampling: Sampling, seed: int) -> str:
+    said = ""
+    try:
+        for text in answer(model, messages, sampling, seed):
+            said += text
+            print(text, end="", flush=True)
+    except KeyboardInterrupt:
+        print(" …", end="")
+    print()
+    return said
+
+
+def _read_line(on_terminal: bool) -> str | None:
+    """What the user says, None when there is no more."""
+    try:
+        return input("> " if on_terminal else "").strip()
+    except EOFError:
+        return None
+
+
+def generate(path: Path, prompt: str, count: int, sampling: Sampling, seed: int, as_json: bool) -> None:
+    """Print `count` continuations of a prompt, the prompt included."""
+    model = directory.load(path)
+    text = sys.stdin.read() if prompt == "-" else prompt
+    end = model.tokenizer.special("end")
+    ids = [end, *model.tokenizer.encode(text)]
+    for number in range(count):
+        tokens = (token for token in stream(model.network, ids, sampling, stop={end}, seed=seed, key=number) if token != end)
+        pieces = text_stream(model.tokenizer, tokens)
+        if as_json:
+            print(json.dumps({"prompt": text, "text": "".join(pieces)}, ensure_ascii=False), flush=True)
+            continue
+        if count > 1:
+            print(f"{'' if number == 0 else chr(10)}--- {number + 1}")
+        print(text, end="")
+        for piece in pieces:
+            print(piece, end="", flush=True)
+        print()

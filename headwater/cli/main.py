@@ -1,0 +1,207 @@
+"""`headwater`: the verbs, and what becomes of what they raise.
+
+Exit codes: 0 done, 1 our bug (its trace is kept in a file), 2 the user's mistake (one sentence), 130 interrupted.
+Heavy libraries are imported by the verb that needs them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from headwater import __version__
+from headwater.core.errors import HeadwaterError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, for machines.")]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model's directory, for example runs/demo/sft.")]
+WorkspacePath = Annotated[Path, typer.Argument(metavar="WORKSPACE", help="A workspace, for example runs/demo.")]
+Temperature = Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")]
+TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="Draw from the likeliest tokens that hold this share.")]
+MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer.")]
+Seed = Annotated[int, typer.Option(min=0, help="Equal seeds give equal answers.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"headwater {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def headwater(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """**Headwater (源头) grows a language model from raw text.** One recipe file carries it from raw pages to a model you can talk to.
+
+    Start with:  `headwater run demo`,  then  `headwater chat runs/demo/sft`
+    """
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to change.")] = None,
+    workspace: Annotated[Path | None, typer.Option(help="Where artifacts go; runs/NAME by default.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="End after this stage.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Begin at this stage, on what the workspace has of those before it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a recipe; what is up to date is not run again, what was interrupted goes on.
+
+    - `headwater run demo`
+    - `headwater run recipes/demo.yaml pretrain.steps=200 --until pretrain`
+    - `headwater run demo corpus.sources='[{path: my/*.txt}]' --workspace runs/mine`
+    """
+    from headwater.cli.recipes import find_recipe
+    from headwater.core.artifact import Workspace
+    from headwater.core.config import load
+    from headwater.core.progress import reporter
+    from headwater.recipe.recipe import Recipe
+    from headwater.recipe.runner import run as run_recipe
+
+    loaded = load(Recipe, find_recipe(recipe), overrides or [])
+    report = reporter(as_json)
+    try:
+        run_recipe(loaded, Workspace(workspace or Path("runs") / loaded.name), report, first=from_, until=until)
+    finally:
+        report.close()
+
+
+@app.command()
+def chat(
+    model: ModelPath,
+    prompt: Annotated[str | None, typer.Option(help="Ask this one thing, print the answer, end.")] = None,
+    system: Annotated[str | None, typer.Option(help="What the model is told before the dialogue.")] = None,
+    temperature: Temperature = 0.7,
+    top_p: TopP = 0.95,
+    max_tokens: MaxTokens = 200,
+    seed: Seed = 0,
+) -> None:
+    """Talk to a fine-tuned model; it remembers the dialogue.
+
+    - `headwater chat runs/demo/sft`
+    - `headwater chat runs/demo/release --prompt "Hello!"`
+    """
+    from headwater.cli.chat import chat as talk
+    from headwater.generation.sampling import Sampling
+
+    talk(model, prompt, system, Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens), seed)
+
+
+@app.command()
+def generate(
+    model: ModelPath,
+    prompt: Annotated[str, typer.Option(help="What the text begins with; - reads it from standard input.")] = "",
+    count: Annotated[int, typer.Option(min=1, help="How many continuations.")] = 1,
+    temperature: Temperature = 0.8,
+    top_p: TopP = 0.95,
+    max_tokens: MaxTokens = 200,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Let a model write on from a prompt.
+
+    - `headwater generate runs/demo/pretrain --prompt "HAMLET."`
+    - `headwater generate runs/demo/pretrain --prompt "却说曹操" --count 3 --temperature 0.9`
+    """
+    from headwater.cli.chat import generate as write
+    from headwater.generation.sampling import Sampling
+
+    write(model, prompt, count, Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens), seed, as_json)
+
+
+@app.command()
+def status(workspace: WorkspacePath, as_json: Json = False) -> None:
+    """Show a workspace's stages: state, time, size and key figure.
+
+    - `headwater status runs/demo`
+    """
+    from headwater.cli.status import status as show
+
+    show(workspace, as_json)
+
+
+@app.command()
+def report(
+    workspace: WorkspacePath,
+    out: Annotated[Path | None, typer.Option(help="The page; WORKSPACE/report.html by default.")] = None,
+    lang: Annotated[Literal["en", "zh"], typer.Option(help="The page's language.")] = "en",
+) -> None:
+    """Write one self-contained HTML page that tells how a model came to be.
+
+    - `headwater report runs/demo`
+    - `headwater report runs/demo --lang zh --out 报告.html`
+    """
+    from headwater.cli.status import open_workspace
+    from headwater.release.report import write_report
+
+    page = write_report(open_workspace(workspace), out or workspace / "report.html", lang)
+    print(page)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine can do, what is missing and how to get it."""
+    from headwater.cli.doctor import doctor as examine
+
+    examine(as_json)
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this recipe.")] = None,
+) -> None:
+    """List the recipes that ship, or print one to start from.
+
+    - `headwater recipes`
+    - `headwater recipes demo > mine.yaml`
+    """
+    from headwater.cli.recipes import list_recipes
+
+    list_recipes(name)
+
+
+def main() -> None:
+    """The entry point: runs a verb and turns what it raises into an exit code."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except HeadwaterError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _complain("interrupted; the same command goes on from here")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show()
+            sys.exit(error.exit_code)
+        if isinstance(error, click.Abort):
+            sys.exit(130)
+        _complain(f"a fault of Headwater: {type(error).__name__}: {error}. The trace is in {_keep_trace()}; please report it.")
+        sys.exit(1)
+
+
+def _complain(sentence: str) -> None:
+    print(f"headwater: {' '.join(sentence.split())}", file=sys.stderr)
+
+
+def _keep_trace() -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="headwater-", suffix=".trace", delete=False, encoding="utf-8") as file:
+        file.write(f"headwater {__version__}\n{' '.join(sys.argv)}\n\n{traceback.format_exc()}")
+    return file.name

@@ -1,0 +1,79 @@
+"""`headwater status`: what a workspace holds, a line a stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from headwater.core.artifact import JOURNAL, Workspace
+from headwater.core.errors import HeadwaterError
+from headwater.core.storage import read_json, read_jsonl
+from headwater.recipe.stages import STAGES
+
+
+def open_workspace(root: Path) -> Workspace:
+    if not (root / "artifacts").is_dir():
+        raise HeadwaterError("is no workspace (it has no artifacts/)", where=root, mend="name the folder that `headwater run` wrote to")
+    return Workspace(root)
+
+
+def status(root: Path, as_json: bool) -> None:
+    workspace = open_workspace(root)
+    rows = [row for stage in STAGES if (row := _row(workspace, stage.name)) is not None]
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name, side in (("stage", "left"), ("state", "left"), ("time", "right"), ("size", "right"), ("", "left")):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for row in rows:
+        seconds = "" if row["seconds"] is None else duration(row["seconds"])
+        table.add_row(row["stage"], row["state"], seconds, size(row["bytes"]), row["key_figure"])
+    Console(soft_wrap=True).print(table)
+
+
+def _row(workspace: Workspace, stage: str) -> dict[str, Any] | None:
+    """A stage that is there or in the making; None for one that never ran."""
+    partial = workspace.partial(stage)
+    artifact = workspace.current(stage)
+    if artifact is None and not partial:
+        return None
+    if artifact is None:
+        steps = read_jsonl(partial[-1] / "metrics.jsonl")
+        figure = f"step {steps[-1]['step']:,}" if steps else ""
+        return {"stage": stage, "state": "in progress", "seconds": None, "bytes": _bytes(partial[-1]), "key_figure": figure}
+    times = artifact.path / JOURNAL / "time.json"
+    return {
+        "stage": stage,
+        "state": "done, another in progress" if partial else "done",
+        "seconds": read_json(times)["seconds"] if times.exists() else None,
+        "bytes": artifact.size,
+        "key_figure": artifact.manifest.key_figure,
+        "fingerprint": artifact.manifest.fingerprint,
+        "content": artifact.manifest.content,
+        "path": str(artifact.path),
+    }
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,1 @@
+"""The network: its config, masks lowered to kernels, positions, attention, feed-forward, norms, init, cache, checkpoints."""

@@ -1,0 +1,125 @@
+"""Running a recipe: stage after stage, each only when its fingerprint is not there yet.
+
+run(recipe, Workspace(Path("runs/demo")), report)
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import yaml
+
+from headwater.core.artifact import Artifact, Outcome, Request, Work, Workspace
+from headwater.core.config import Config
+from headwater.core.errors import HeadwaterError
+from headwater.core.fingerprint import code_of
+from headwater.core.hardware import cores, environment, peak_memory_bytes, reset_peak_memory
+from headwater.core.progress import Reporter
+from headwater.core.storage import write_atomically, write_json
+from headwater.recipe.recipe import Recipe
+from headwater.recipe.stages import STAGES, Stage, stage_named
+
+# Where and how fast, never what: these blocks of a stage's config are in no fingerprint.
+UNHASHED = ("parallel", "engine")
+
+
+def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | None = None, until: str | None = None) -> list[Artifact]:
+    """Bring a workspace up to the recipe; returns the artifacts of its stages in order.
+
+    `first` starts at that stage with whatever the workspace has of those before it; `until` ends after that stage.
+    """
+    begin = STAGES.index(stage_named(first)) if first else 0
+    end = STAGES.index(stage_named(until)) if until else len(STAGES) - 1
+    if begin > end:
+        raise HeadwaterError(f"'{first}' comes after '{until}'", where="--from/--until", mend="name them in the river's order")
+    chosen = [stage for stage in STAGES[begin : end + 1] if getattr(recipe, stage.name) is not None]
+    if not chosen:
+        raise HeadwaterError("the recipe has no stage in that range", where="--from/--until", mend="name stages of the recipe")
+    made: dict[str, Artifact] = {}
+    ran = 0
+    for stage in chosen:
+        inputs = _inputs(stage, recipe, workspace, made)
+        request = _request(stage, recipe, inputs)
+        artifact = workspace.find(stage.name, request.fingerprint)
+        if artifact is not None:
+            workspace.point(stage.name, artifact.path)
+            report.say(f"{stage.name:<10} up to date   {artifact.manifest.key_figure}", stage=stage.name, state="up to date")
+        else:
+            for source in inputs.values():
+                source.verify()
+            report.say(f"{stage.name:<10} running", stage=stage.name, state="running")
+            started = time.monotonic()
+            artifact = workspace.make(request, inputs, recipe.seed, report)
+            took, ran = time.monotonic() - started, ran + 1
+            report.say(
+                f"{stage.name:<10} done in {took:,.0f} s   {artifact.manifest.key_figure}",
+                stage=stage.name,
+                state="done",
+                seconds=round(took, 2),
+                metrics=artifact.manifest.metrics,
+                content=artifact.manifest.content,
+                path=str(artifact.path),
+            )
+        made[stage.name] = artifact
+    if ran == 0:
+        report.say("nothing to do", state="nothing to do")
+    return list(made.values())
+
+
+def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """The artifacts that a stage is made from: of this run, else the workspace's current ones."""
+    found: dict[str, Artifact] = {}
+    for name in (*stage.needs, *stage.takes):
+        artifact = made.get(name) or workspace.current(name)
+        if artifact is not None and (name in stage.needs or getattr(recipe, name) is not None):
+            found[name] = artifact
+        elif name in stage.needs:
+            raise HeadwaterError(
+                f"stage '{stage.name}' needs '{name}', which neither the recipe nor the workspace has",
+                where=workspace.root,
+                mend=f"add a '{name}:' block to the recipe or leave --from out",
+            )
+    return found
+
+
+def _request(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact]) -> Request:
+    config: Config = getattr(recipe, stage.name)
+    described: dict[str, Any] = {key: value for key, value in config.model_dump(mode="json").items() if key not in UNHASHED}
+    if stage.seeded:
+        described["seed"] = recipe.seed
+    return Request(
+        stage=stage.name,
+        config=described,
+        inputs={name: artifact.manifest.content for name, artifact in inputs.items()},
+        user_files=config.contents(),
+        code=code_of(stage.module),
+        resumes=stage.resumes,
+        run=partial(_run_stage, stage, recipe),
+    )
+
+
+def _run_stage(stage: Stage, recipe: Recipe, work: Work) -> Outcome:
+    """Call the stage, with its journal around it."""
+    _steady_threads()
+    reset_peak_memory()
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    outcome: Outcome = getattr(importlib.import_module(stage.module), stage.function)(getattr(recipe, stage.name), work)
+    write_atomically(work.journal / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False))
+    write_json(work.journal / "environment.json", environment())
+    seconds = round(time.monotonic() - clock, 2)
+    times = {"started": started.isoformat(timespec="seconds"), "seconds": seconds, "peak_memory_bytes": peak_memory_bytes()}
+    write_json(work.journal / "time.json", times)
+    return outcome
+
+
+def _steady_threads() -> None:
+    """Sums in parallel depend on how many share them: fix the number, and refuse operations that are not repeatable."""
+    import torch
+
+    torch.set_num_threads(cores())
+    torch.use_deterministic_algorithms(True)

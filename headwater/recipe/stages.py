@@ -1,0 +1,38 @@
+"""The river: which stages there are, in order, and what each is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.core.errors import HeadwaterError, nearest
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the river: `module.function(config, work)` makes it from `needs` and, where present, `takes`."""
+
+    name: str
+    module: str
+    function: str = "run"
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    seeded: bool = False
+    resumes: bool = False
+
+
+STAGES = (
+    Stage("corpus", "headwater.corpus.stage"),
+    Stage("tokenizer", "headwater.tokens.stages", "run_tokenizer", needs=("corpus",)),
+    Stage("tokens", "headwater.tokens.stages", "run_tokens", needs=("corpus", "tokenizer")),
+    Stage("pretrain", "headwater.recipe.pretrain", needs=("tokenizer", "tokens"), seeded=True, resumes=True),
+    Stage("sft", "headwater.alignment.sft", needs=("pretrain",), seeded=True, resumes=True),
+    Stage("evaluate", "headwater.evaluation.stage", needs=("corpus", "tokens", "pretrain"), takes=("sft",), seeded=True),
+    Stage("release", "headwater.release.stage", needs=("pretrain",), takes=("sft",)),
+)
+
+
+def stage_named(name: str) -> Stage:
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    raise HeadwaterError(f"there is no stage '{name}'", where="--from/--until", mend=nearest(name, [stage.name for stage in STAGES]))

@@ -1,0 +1,187 @@
+"""What do the curves look like? Rows of figures in, Plotly figures (as JSON-able dicts) out.
+
+Drawn in the light palette; `charts.js` recolours them for dark screens. Plotly reads a subset of HTML in its texts, so every
+name that comes from data passes through `html.escape`.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from headwater.release.report.palette import FONT, LIGHT, SERIES
+from headwater.release.report.words import Words
+
+Points = Sequence[tuple[float, float | None]]
+Heights = Sequence[float | None]
+POINTS = 1500  # more than a screen is wide; more of them only weigh
+MEMORY = 0.02  # half-life of the smoothed curve, as a share of the run
+
+
+def series(colour: int) -> str:
+    return LIGHT[SERIES[colour % len(SERIES)]]
+
+
+def curve(points: Points, name: str, colour: str, *, width: float = 2, markers: bool = False, dash: str = "solid") -> go.Scatter:
+    """One line through `(x, y)`; a missing y is a gap."""
+    kept = thin(points)
+    return go.Scatter(
+        x=[x for x, _ in kept],
+        y=[_short(y) for _, y in kept],
+        name=html.escape(name),
+        mode="lines+markers" if markers or len(kept) == 1 else "lines",
+        line={"color": colour, "width": width, "dash": dash},
+        marker={"color": colour, "size": 6},
+        hovertemplate="%{y:.4~g}",
+    )
+
+
+def marks(points: Points, labels: list[str], notes: list[str], name: str) -> go.Scatter:
+    """Numbered points that call for attention; `notes` are shown on hover."""
+    return go.Scatter(
+        x=[x for x, _ in points],
+        y=[_short(y) for _, y in points],
+        name=html.escape(name),
+        mode="markers+text",
+        text=labels,
+        textposition="top center",
+        textfont={"color": LIGHT["alarm"], "size": 13},
+        marker={"color": LIGHT["alarm"], "size": 11, "symbol": "x-thin", "line": {"color": LIGHT["alarm"], "width": 2.5}},
+        customdata=[html.escape(note) for note in notes],
+        hovertemplate="%{customdata}",
+    )
+
+
+def level(figure: go.Figure, y: float, name: str) -> None:
+    """A dashed horizontal line to compare with, named at its right end."""
+    figure.add_hline(
+        y=y, line={"color": LIGHT["quiet"], "width": 1.5, "dash": "dash"}, annotation={"text": html.escape(name), "font": {"color": LIGHT["quiet"]}}
+    )
+
+
+def lines(traces: list[go.Scatter], *, y: str, words: Words, height: int = 300, **axis: Any) -> go.Figure:
+    """A chart over training steps."""
+    figure = go.Figure(traces)
+    _dress(figure, height, showlegend=len(traces) > 1, hovermode="x unified")
+    figure.update_xaxes(title={"text": words("axis_step"), "standoff": 6}, rangemode="tozero", hoverformat=",d")
+    figure.update_yaxes(title={"text": y, "standoff": 8}, **axis)
+    return figure
+
+
+def columns(groups: Sequence[str], bars: Sequence[tuple[str, Heights, Heights]], *, y: str, height: int = 300) -> go.Figure:
+    """Grouped columns with error bars: `bars` are (name, heights, standard errors), one height a group."""
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=[html.escape(group) for group in groups],
+                y=[_short(value) for value in values],
+                error_y=_errors(errors),
+                name=html.escape(name),
+                marker={"color": series(0) if index == 0 else LIGHT["faint"]},
+                hovertemplate="%{y:.4f}",
+                texttemplate="%{y:.3f}",
+                textposition="inside",
+                insidetextanchor="start",
+                textangle=0,
+            )
+            for index, (name, values, errors) in enumerate(bars)
+        ]
+    )
+    _dress(figure, height, showlegend=len(bars) > 1, bargap=0.35, bargroupgap=0.08)
+    figure.update_yaxes(title={"text": y, "standoff": 8}, rangemode="tozero")
+    return figure
+
+
+def shares(
+    names: Sequence[str], values: Heights, errors: Heights, chance: Heights, *, x: str, words: Words
+) -> go.Figure:
+    """Horizontal bars of shares with standard errors; a tick across each bar where chance would be."""
+    labels = [html.escape(name) for name in names]
+    bars = go.Bar(
+        y=labels,
+        x=[_short(value) for value in values],
+        error_x=_errors(errors),
+        orientation="h",
+        name=words("model"),
+        marker={"color": series(0)},
+        hovertemplate="%{x:.1%}",
+        width=0.5,
+    )
+    ticks = go.Scatter(
+        y=labels,
+        x=[_short(value) for value in chance],
+        mode="markers",
+        name=words("chance"),
+        marker={"symbol": "line-ns", "size": 34, "line": {"color": LIGHT["second"], "width": 3}},
+        hovertemplate=words("chance") + " %{x:.1%}",
+    )
+    figure = go.Figure([bars, ticks])
+    _dress(figure, 110 + 58 * len(names), showlegend=True, hovermode="y")
+    figure.update_xaxes(title={"text": x, "standoff": 6}, range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)
+    return figure
+
+
+def as_data(figure: go.Figure) -> dict[str, Any]:
+    """A figure as plain data, for the page to carry."""
+    data: dict[str, Any] = json.loads(figure.to_json(engine="json"))
+    return data
+
+
+def thin(points: Points, limit: int = POINTS) -> list[tuple[float, float | None]]:
+    """At most about `limit` points that look the same: of each stretch its lowest and its highest, so that no spike is lost."""
+    if len(points) <= limit:
+        return list(points)
+    stretch = math.ceil(2 * len(points) / limit)
+    kept = {0, len(points) - 1}
+    for start in range(0, len(points), stretch):
+        inside = range(start, min(start + stretch, len(points)))
+        known = [index for index in inside if points[index][1] is not None] or [start]
+        kept |= {min(known, key=lambda index: points[index][1] or 0.0), max(known, key=lambda index: points[index][1] or 0.0)}
+    return [points[index] for index in sorted(kept)]
+
+
+def smooth(points: Points) -> list[tuple[float, float | None]]:
+    """Exponential moving average without the pull of its start (Adam's bias correction); gaps are passed over."""
+    decay = 0.5 ** (1 / max(1.0, MEMORY * len(points)))
+    total = weight = 0.0
+    found: list[tuple[float, float | None]] = []
+    for x, y in points:
+        if y is not None and math.isfinite(y):
+            total, weight = decay * total + (1 - decay) * y, decay * weight + (1 - decay)
+            found.append((x, total / weight))
+    return found
+
+
+def _dress(figure: go.Figure, height: int, **layout: Any) -> None:
+    """The look that all charts share: no frame, faint grid, legend above, room only for what is said."""
+    figure.update_layout(
+        template={},
+        height=height,
+        margin={"l": 58, "r": 12, "t": 34 if layout.get("showlegend") else 14, "b": 46},
+        font={"family": FONT, "size": 13, "color": LIGHT["ink"]},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"},
+        hoverlabel={"bgcolor": LIGHT["raised"], "bordercolor": LIGHT["line"], "font": {"color": LIGHT["ink"], "family": FONT, "size": 13}},
+        **layout,
+    )
+    both = {"gridcolor": LIGHT["line"], "linecolor": LIGHT["line"], "zerolinecolor": LIGHT["line"], "tickfont": {"color": LIGHT["quiet"]}}
+    figure.update_xaxes(showgrid=False, showline=True, ticks="outside", tickcolor=LIGHT["line"], **both)
+    figure.update_yaxes(showgrid=True, zeroline=False, **both)
+
+
+def _errors(errors: Heights) -> dict[str, Any] | None:
+    if not any(errors):
+        return None
+    return {"type": "data", "array": [_short(error) or 0 for error in errors], "color": LIGHT["ink"], "thickness": 1.5, "width": 5}
+
+
+def _short(value: float | None) -> float | None:
+    """Six significant digits: as exact as a screen, half as heavy. What is no number is a gap."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")

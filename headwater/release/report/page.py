@@ -1,0 +1,85 @@
+"""How does a workspace become a page? Every section asks the stages for its facts; the template lays them out; one file is written.
+
+The page carries all it needs (style, Plotly, figures) and may load nothing: its own Content-Security-Policy forbids the
+network, and admits scripts by their hash alone, so that a `<script>` in a document or a sample could not run even if it were
+not escaped. Equal workspaces give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from headwater.core.artifact import Workspace
+from headwater.core.storage import disk_trouble, write_atomically
+from headwater.release.report import corpus, evaluation, lineage, provenance, tokenizer, training
+from headwater.release.report.evidence import RIVER, Stage, read_stages
+from headwater.release.report.overview import overview
+from headwater.release.report.palette import COLOURS, css
+from headwater.release.report.section import Section
+from headwater.release.report.words import Words
+
+HERE = Path(__file__).parent
+
+
+def write_report(workspace: Workspace, out: Path, lang: Literal["en", "zh"] = "en") -> Path:
+    """Write the run report of a workspace to `out` and give its path back.
+
+    Raises HeadwaterError when the workspace has no finished stage, the language is none of ours, or the disk refuses.
+    """
+    page = render(workspace, Words(lang))
+    with disk_trouble(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, page)
+    return out
+
+
+def render(workspace: Workspace, words: Words) -> str:
+    """The page as text."""
+    import jinja2
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    stages = read_stages(workspace, words)
+    evaluated = evaluation.read(stages)
+    found = [
+        lineage.section(stages, words),
+        corpus.section(stages, words),
+        tokenizer.section(stages, words),
+        training.section(stages, "pretrain", words, evaluation.ngram_level(evaluated)),
+        training.section(stages, "sft", words),
+        training.samples(stages, words),
+        evaluation.section(stages, evaluated, words),
+        provenance.release(stages, words),
+        *(_other(stage, words) for name, stage in stages.items() if name not in RIVER and stage.troubles),
+        provenance.environment(stages, words),
+    ]
+    sections = [section for section in found if section is not None]
+    figures = {id: figure for section in sections for id, figure in section.charts.items()}
+    scripts = [get_plotlyjs(), (HERE / "charts.js").read_text(encoding="utf-8")] if figures else []
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.jinja").render(
+        words=words,
+        overview=overview(workspace.root, stages, evaluated, words),
+        sections=sections,
+        style=Markup(css() + (HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 (our own files)
+        figures=figures,
+        colours=list(COLOURS.values()),
+        scripts=[Markup(script) for script in scripts],  # noqa: S704
+        policy=policy(scripts),
+    )
+
+
+def policy(scripts: list[str]) -> str:
+    """The Content-Security-Policy: nothing from the network, no script but these."""
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
+    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src {hashes or "'none'"}"
+
+
+def _other(stage: Stage, words: Words) -> Section:
+    return Section(f"stage-{stage.name}", words.name("stage", stage.name), "", "blank", {}, stage.troubles)

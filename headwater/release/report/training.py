@@ -1,0 +1,176 @@
+"""How did the model learn? The loss, the held-out bits per byte, the guard's incidents and the speed of a training stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from headwater.release.report import charts
+from headwater.release.report.corpus import documents
+from headwater.release.report.evidence import Row, Sample, Shape, Stage, Stages, Timing
+from headwater.release.report.palette import LIGHT
+from headwater.release.report.section import Section
+from headwater.release.report.words import Words
+
+DOCUMENTS = 5  # of an incident, shown with their beginning
+EXCERPT = 240  # characters
+
+
+class Dialogue(Shape):
+    """sft: a row of dialogues.train.jsonl"""
+
+    id: str
+    messages: list[dict[str, str]]
+
+
+def section(stages: Stages, name: str, words: Words, ngram: tuple[int, float] | None = None) -> Section | None:
+    """The section of `pretrain` or `sft`; `ngram` is the order and the bits per byte of a counting model."""
+    if (stage := stages.get(name)) is None:
+        return None
+    rows = stage.rows("metrics.jsonl", Row)
+    train, validation, incidents = (_of_kind(rows, kind) for kind in ("train", "validation", "incident"))
+    timing = list({row.step: row for row in stage.rows("journal/timing.jsonl", Timing)}.values())
+    figures = {
+        **_loss(train, incidents, words),
+        **_validation(validation, words, ngram),
+        **_steering(train, words),
+        **_speed(timing, words),
+    }
+    found = _documents(stages, name, incidents)
+    body = {
+        "name": name,
+        "charts": [f"{name}-{key}" for key in figures],
+        "incidents": [_incident(row, number, found) for number, row in enumerate(incidents, 1)],
+        "validation": validation,
+        "languages": sorted({code for row in validation for code in row.by_language}),
+    }
+    lead = _lead(train, validation, incidents, stage, words)
+    figures = {f"{name}-{key}": figure for key, figure in figures.items()}
+    return Section(name, words(f"{name}_title"), lead, "training", body, stage.troubles, figures)
+
+
+def samples(stages: Stages, words: Words) -> Section | None:
+    """What the model wrote to the same prompts as it learnt, later steps first."""
+    prompts: dict[tuple[str, str], list[Sample]] = {}
+    troubles: list[str] = []
+    for name in ("pretrain", "sft"):
+        if (stage := stages.get(name)) is not None:
+            for sample in stage.rows("samples.jsonl", Sample):
+                prompts.setdefault((name, sample.prompt), []).append(sample)
+            troubles += [trouble for trouble in stage.troubles if "samples.jsonl" in trouble]
+    if not prompts and not troubles:
+        return None
+    threads = [
+        {"stage": name, "prompt": prompt, "said": [(row.step, row.text.removeprefix(prompt)) for row in sorted(rows, key=_late)]}
+        for (name, prompt), rows in prompts.items()
+    ]
+    steps = sorted({row.step for rows in prompts.values() for row in rows})
+    lead = words("samples_lead", prompts=words.many("prompt", len(prompts)), moments=len(steps), first=words.exact(steps[0]),
+                 last=words.exact(steps[-1])) if steps else ""  # fmt: skip
+    return Section("samples", words("samples_title"), lead, "samples", {"threads": threads}, troubles)
+
+
+def _late(sample: Sample) -> int:
+    return -sample.step
+
+
+def _of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
+    """The rows of a kind by step, the last word on each step."""
+    return sorted({row.step: row for row in rows if row.kind == kind}.values(), key=lambda row: row.step)
+
+
+def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: Stage, words: Words) -> str:
+    said = []
+    losses = [row.loss for row in train if row.loss is not None]
+    if losses:
+        smoothed = charts.smooth([(row.step, row.loss) for row in train])[-1][1]
+        took = stage.time
+        said.append(words("loss_lead", steps=words.many("step", train[-1].step), first=words.figure(losses[0], 3),
+                          last=words.figure(smoothed, 3), tokens=words.many("token", train[-1].tokens or 0),
+                          time=words("in_time", time=words.duration(took.seconds)) if took else ""))  # fmt: skip
+    measured = [row.bits_per_byte for row in validation if row.bits_per_byte is not None]
+    if measured:
+        key = "validation_lead" if len(measured) > 1 else "validation_once"
+        said.append(words(key, first=words.figure(measured[0], 3), last=words.figure(measured[-1], 3)))
+    if train or incidents:
+        said.append(words("guard_lead", times=words.many("time", len(incidents))) if incidents else words("guard_quiet"))
+    return words.sentences(*said)
+
+
+def _loss(train: list[Row], incidents: list[Row], words: Words) -> dict[str, dict[str, Any]]:
+    points = [(row.step, row.loss) for row in train]
+    smoothed = charts.smooth(points)
+    if not smoothed:
+        return {}
+    traces = [
+        charts.curve(points, words("loss_raw"), LIGHT["faint"], width=1),
+        charts.curve(smoothed, words("loss_smoothed"), LIGHT["accent"], width=2.5),
+    ]
+    if incidents:
+        # On the curve, not at their own loss: that one may be a thousand times higher, or no number.
+        places = [(row.step, _at(smoothed, row.step)) for row in incidents]
+        notes = [words("incident_note", reason=row.reason, loss=words.figure(row.loss)) for row in incidents]
+        labels = [str(number) for number in range(1, len(incidents) + 1)]
+        traces.append(charts.marks(places, labels, notes, words("incidents")))
+    return {"loss": charts.as_data(charts.lines(traces, y=words("axis_loss"), words=words, height=360))}
+
+
+def _validation(rows: list[Row], words: Words, ngram: tuple[int, float] | None) -> dict[str, dict[str, Any]]:
+    everything = [(row.step, row.bits_per_byte) for row in rows if row.bits_per_byte is not None]
+    if not everything:
+        return {}
+    traces = [charts.curve(everything, words("all"), charts.series(0), width=2.5, markers=True)]
+    for number, code in enumerate(sorted({code for row in rows for code in row.by_language}), 1):
+        points = [(row.step, row.by_language.get(code)) for row in rows]
+        traces.append(charts.curve(points, words.language(code), charts.series(number), width=1.5, markers=True))
+    figure = charts.lines(traces, y=words("axis_bits"), words=words)
+    if ngram is not None:
+        charts.level(figure, ngram[1], words("ngram", order=ngram[0]))
+    return {"validation": charts.as_data(figure)}
+
+
+def _steering(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:
+    parts = {
+        "rate": ([(row.step, row.lr) for row in rows], words("axis_rate"), charts.series(0)),
+        "norm": ([(row.step, row.grad_norm) for row in rows], words("axis_norm"), charts.series(2)),
+    }
+    return {key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)}
+
+
+def _speed(rows: list[Timing], words: Words) -> dict[str, dict[str, Any]]:
+    parts = {
+        "speed": ([(row.step, row.tokens_per_second) for row in rows], words("axis_speed"), charts.series(1)),
+        "memory": ([(row.step, row.memory_bytes and row.memory_bytes / 1e9) for row in rows], words("axis_memory"), charts.series(3)),
+    }
+    return {key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)}
+
+
+def _small(points: charts.Points, name: str, colour: str, words: Words) -> dict[str, Any]:
+    figure = charts.lines([charts.curve(points, name, colour, width=1.5)], y=name, words=words, height=220, rangemode="tozero")
+    return charts.as_data(figure)
+
+
+def _at(points: charts.Points, step: float) -> float | None:
+    """The curve's height at a step, or just before it."""
+    before = [y for x, y in points if x <= step]
+    return before[-1] if before else points[0][1]
+
+
+def _incident(row: Row, number: int, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    known = [found.get(id, {"id": id}) for id in row.documents[:DOCUMENTS]]
+    return {"number": number, "row": row, "documents": known, "more": row.documents[DOCUMENTS:]}
+
+
+def _documents(stages: Stages, name: str, incidents: list[Row]) -> dict[str, dict[str, Any]]:
+    """What is known of the incidents' documents: source, language and their beginning."""
+    ids = {id for row in incidents for id in row.documents[:DOCUMENTS]}
+    if name == "sft":
+        dialogues = [row for row in stages[name].rows("dialogues.train.jsonl", Dialogue) if row.id in ids] if ids else []
+        found = {row.id: {"id": row.id, "text": _transcript(row)} for row in dialogues}
+    else:
+        found = documents(stages, ids)
+    return {id: {**row, "text": row["text"][:EXCERPT]} for id, row in found.items()}
+
+
+def _transcript(dialogue: Dialogue) -> str:
+    return "\n".join(f"{message.get('role', '')}: {message.get('content', '')}" for message in dialogue.messages)

@@ -1,0 +1,1 @@
+"""Text to numbers: tokenizers, chat templates, packed shards, reading order, masks, and the Batch that every model eats."""

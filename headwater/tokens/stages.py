@@ -1,0 +1,82 @@
+"""The two stages of this room: a tokenizer trained on the corpus, and the corpus as token shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headwater.core.artifact import Artifact, Outcome, Work
+from headwater.core.storage import write_atomically, write_json
+from headwater.tokens.config import TokenizerConfig, TokensConfig
+from headwater.tokens.shards import dtype_for, write_split
+from headwater.tokens.tokenizer import SPECIALS, Tokenizer, bytes_per_token, train
+
+SPLITS = ("train", "validation")
+MEASURED = 1000  # documents of the held-out split that bytes per token are measured on
+
+
+def documents(corpus: Artifact | Path, split: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The documents of one split of a corpus artifact, in their order."""
+    folder = corpus.path if isinstance(corpus, Artifact) else corpus
+    for path in sorted((folder / "documents").glob(f"{split}-*.parquet")):
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=1024, columns=columns)
+
+
+def run_tokenizer(config: TokenizerConfig, work: Work) -> Outcome:
+    """corpus -> tokenizer.json and statistics.json. Raises HeadwaterError when the corpus can't give the vocabulary."""
+    corpus = work.inputs["corpus"]
+
+    def texts() -> Iterator[str]:
+        with work.report.bar("tokenizer", corpus.manifest.metrics["splits"]["train"]["documents"], "documents") as bar:
+            for batch in documents(corpus, "train", ["text"]):
+                yield from batch.column("text").to_pylist()
+                bar.advance(len(batch))
+
+    tokenizer = train(config, texts())
+    write_atomically(work.path / "tokenizer.json", tokenizer.to_json())
+    sizes = bytes_per_token(tokenizer, _measured(corpus))
+    metrics = {"kind": config.kind, "vocab_size": tokenizer.vocab_size, "bytes_per_token": sizes}
+    write_json(work.path / "statistics.json", {**metrics, "special_tokens": list(SPECIALS.values())})
+    return Outcome(metrics, f"{tokenizer.vocab_size:,} tokens, {sizes['all']:.2f} bytes each")
+
+
+def _measured(corpus: Artifact) -> Iterator[tuple[str, str]]:
+    """(language, text) of evenly spaced held-out documents."""
+    total = corpus.manifest.metrics["splits"]["validation"]["documents"]
+    every = max(1, total // MEASURED)
+    place = 0
+    for batch in documents(corpus, "validation", ["language", "text"]):
+        for language, text in zip(batch.column("language").to_pylist(), batch.column("text").to_pylist(), strict=True):
+            if place % every == 0:
+                yield language or "unknown", text
+            place += 1
+
+
+def run_tokens(config: TokensConfig, work: Work) -> Outcome:
+    """corpus, tokenizer -> token shards with their document index."""
+    tokenizer = Tokenizer.load(work.inputs["tokenizer"].path / "tokenizer.json")
+    sums = {}
+    for split in SPLITS:
+        batches = documents(work.inputs["corpus"], split, ["id", "source", "language", "text"])
+        total = work.inputs["corpus"].manifest.metrics["splits"][split]["documents"]
+        with work.report.bar(f"tokens: {split}", total, "documents") as bar:
+            sums[split] = write_split(work.path, split, tokenizer, _counted(batches, bar.advance))
+    facts = {
+        "dtype": dtype_for(tokenizer.vocab_size).str,
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer": tokenizer.hash,
+        "end": tokenizer.special("end"),
+        "splits": sums,
+    }
+    write_json(work.path / "tokens.json", facts)
+    return Outcome({"splits": sums}, f"{sums['train']['tokens']:,} training tokens, {sums['validation']['tokens']:,} held out")
+
+
+def _counted(batches: Iterator[pa.RecordBatch], advance: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        advance(len(batch))

@@ -1,0 +1,26 @@
+"""The number format of matrix products: bf16 where the processor has units for it, else fp32. Weights and sums stay fp32."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Literal
+
+import torch
+
+from headwater.core.errors import HeadwaterError
+from headwater.core.hardware import cpu_has_bf16
+
+Precision = Literal["bf16", "fp32"]
+
+
+def resolve(asked: Literal["auto", "bf16", "fp32"]) -> Precision:
+    """What `asked` means on this machine. Raises HeadwaterError for bf16 where there are no units for it."""
+    if asked == "auto":
+        return "bf16" if cpu_has_bf16() else "fp32"
+    if asked == "bf16" and not cpu_has_bf16():
+        raise HeadwaterError("this processor has no bf16 units", where="precision", mend="choose auto or fp32")
+    return asked
+
+
+def autocast(precision: Precision) -> contextlib.AbstractContextManager[Any]:
+    return torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()

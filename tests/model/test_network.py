@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from headwater.core.errors import HeadwaterError
+from headwater.model.cache import KVCache
+from headwater.model.network import Network
+from headwater.tokens.masks import Mask, Places, causal, documents, full
+from tests.model.conftest import GPT2_LIKE, tiny
+
+KINDS: dict[str, dict[str, Any]] = {"llama-like": {}, "gpt2-like": {**GPT2_LIKE, "kv_heads": None}}
+SEGMENTS = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 2, 2, 2], [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]])
+MASKS = {
+    "causal": causal(),
+    "documents": causal() & documents(),
+    "whole documents": documents(),
+    "full": full(),
+    "causal or own document": causal() | documents(),
+}
+
+
+def tokens(rows: int, length: int, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 262, (rows, length)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_position_hears_what_the_mask_forbids(kind: str, mask: Mask, dtype: torch.dtype) -> None:
+    """d out_i / d in_j is exactly 0 for every forbidden pair, and not 0 for an allowed one. One layer, so that paths do not chain."""
+    network = tiny(layers=1, **KINDS[kind]).build(0)
+    x = tokens(2, 10)
+    order = torch.arange(10)[None]
+    allowed = mask.dense(Places(order, order, SEGMENTS, SEGMENTS)).expand(2, 10, 10)
+    embedded: list[torch.Tensor] = []
+    network.embedding.register_forward_hook(lambda module, given, out: embedded.append(out))
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        out = network(x, segments_BT=SEGMENTS, mask=mask)
+    for place in range(10):
+        (grad,) = torch.autograd.grad(out[:, place].float().square().sum(), embedded, retain_graph=True)
+        heard = grad.abs().sum(-1) > 0
+        assert torch.equal(heard, allowed[:, place])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_documents_equal_documents_alone(kind: str) -> None:
+    """With documents() and positions that start anew, packing changes nothing."""
+    network = tiny(**KINDS[kind]).build(0)
+    x = tokens(1, 10)
+    positions = torch.tensor([[0, 1, 2, 0, 1, 2, 3, 0, 1, 2]])
+    packed = network(x, positions_BT=positions, segments_BT=SEGMENTS[:1], mask=causal() & documents())
+    alone = torch.cat([network(x[:, start:end]) for start, end in ((0, 3), (3, 7), (7, 10))], dim=1)
+    torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [[20], [1] * 20, [7, 1, 1, 5, 6], [1, 19]], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_cached_decoding_equals_the_full_pass(kind: str, steps: list[int]) -> None:
+    config = tiny(**KINDS[kind])
+    network = config.build(0)
+    x = tokens(3, 20)
+    cache = KVCache(config, rows=3, capacity=20)
+    pieces = []
+    for piece in x.split(steps, dim=1):
+        pieces.append(network(piece, cache=cache))
+        cache.advance(piece.shape[1])
+    torch.testing.assert_close(torch.cat(pieces, dim=1), network(x), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cached_decoding_with_padding_equals_the_full_pass(kind: str) -> None:
+    """Prompts of 9, 4 and 1 tokens padded on the right with noise, then tokens one by one and three at once."""
+    config = tiny(**KINDS[kind])
+    network = config.build(0)
+    x, read = tokens(3, 20), [9, 4, 1]
+    full_pass = network(x)
+    cache = KVCache(config, rows=3, capacity=20)
+    prompt = tokens(3, 9, seed=9)
+    for row, count in enumerate(read):
+        prompt[row, :count] = x[row, :count]
+    first = network(prompt, cache=cache)
+    cache.advance(read)
+    for row, count in enumerate(read):
+        torch.testing.assert_close(first[row, :count], full_pass[row, :count], atol=2e-5, rtol=1e-4)
+    for width in (1, 1, 3, 1):
+        step = torch.stack([x[row, count : count + width] for row, count in enumerate(read)])
+        out = network(step, cache=cache)
+        for row, count in enumerate(read):
+            torch.testing.assert_close(out[row], full_pass[row, count : count + width], atol=2e-5, rtol=1e-4)
+        cache.advance(width)
+        read = [count + width for count in read]
+
+
+def test_a_row_longer_than_the_context_is_refused() -> None:
+    config = tiny()
+    network = config.build(0)
+    with pytest.raises(HeadwaterError, match="a row of 25 tokens exceeds the model's context of 24"):
+        network(tokens(1, 25))
+    cache = KVCache(config, rows=1, capacity=30)
+    network(tokens(1, 20), cache=cache)
+    cache.advance(20)
+    with pytest.raises(HeadwaterError, match="25 tokens"):
+        network(tokens(1, 5), cache=cache)
+
+
+def test_bf16_training_keeps_residuals_and_logits_in_fp32_and_stays_near() -> None:
+    network = tiny(layers=4).build(0)
+    x = tokens(4, 24)
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = network.blocks[0](network.embedding(x), _frame(network, x))
+        logits = network(x)
+    assert hidden.dtype == logits.dtype == torch.float32
+    exact = network(x)
+    assert (logits - exact).norm() / exact.norm() < 0.03
+
+
+def _frame(network: Network, x: torch.Tensor) -> Any:
+    from headwater.model.attention import Frame
+    from headwater.model.kernels import Lowered
+    from headwater.model.positions import Rotation
+
+    return Frame(Lowered(causal=True), Rotation.at(torch.arange(x.shape[1])[None], 8, 10_000.0), None)
+
+
+def test_dropout_stops_with_training() -> None:
+    network = tiny(dropout=0.3).build(0)
+    x = tokens(1, 6)
+    network.train()
+    assert not torch.equal(network(x), network(x))
+    network.eval()
+    assert torch.equal(network(x), network(x))
+
+
+def test_it_learns() -> None:
+    """A sequence that repeats with period 5 is learned to near certainty in 60 steps."""
+    network = tiny(init={"std": 0.02}).build(0)
+    x = torch.tensor([[11, 47, 3, 200, 9] * 4])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(network(x[:, :-1]).flatten(0, 1), x[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05
