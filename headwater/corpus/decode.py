@@ -1,6 +1,6 @@
 """What text do these bytes hold? In: bytes of unknown encoding. Out: text, or a sentence when they are no text.
 
-In the order of trust: byte order mark, an HTML page's own declaration, UTF-8, then charset-normalizer's guess.
+In the order of trust: byte order mark, UTF-8, an HTML page's own declaration, then charset-normalizer's guess.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ def decode(data: bytes, where: str, html: bool = False) -> str:
         if data.startswith(mark):
             return mend_surrogates(data.decode(encoding, errors="replace"))
     _refuse_binary(data, where)
-    return mend_surrogates(_declared(data) if html and DECLARED.search(data, 0, 4096) else _detected(data, where))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        start = error.start
+    declared = DECLARED.search(data, 0, 4096) if html else None
+    return mend_surrogates(_declared(data, declared.group(1).decode("ascii").lower()) if declared else _detected(data, start, where))
 
 
 def _refuse_binary(data: bytes, where: str) -> None:
@@ -53,26 +58,20 @@ def _refuse_binary(data: bytes, where: str) -> None:
     raise HeadwaterError(what, where=where, mend="leave it out of the source's pattern (for example `path: folder/**/*.txt`)")
 
 
-def _declared(data: bytes) -> str:
-    found = DECLARED.search(data, 0, 4096)
-    assert found is not None, "asked only for pages that declare one"
-    name = found.group(1).decode("ascii").lower()
+def _declared(data: bytes, name: str) -> str:
     # Pages that say gb2312 or latin-1 mean their supersets (WHATWG Encoding Standard, section 4.2).
     name = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252"}.get(name, name)
     try:
-        return data.decode("utf-8") if name in ("cp1252", "utf8", "utf-8") else data.decode(name, errors="replace")
-    except UnicodeDecodeError:
-        return data.decode("cp1252" if name == "cp1252" else "utf-8", errors="replace")
+        return data.decode(name, errors="replace")
     except (LookupError, UnicodeError):
         return data.decode("utf-8", errors="replace")
 
 
-def _detected(data: bytes, where: str) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start > SAMPLE or error.reason == "unexpected end of data":
-            return data.decode("utf-8", errors="replace")  # so long a stretch of valid UTF-8 is no accident: a damaged spot
+def _detected(data: bytes, bad_utf8: int, where: str) -> str:
+    """`bad_utf8`: where UTF-8 breaks off. After a long stretch of other letters that is a damaged spot, not another encoding."""
+    sound = data[:bad_utf8]
+    if not sound.isascii() and bad_utf8 >= min(SAMPLE, len(data) - 3):
+        return data.decode("utf-8", errors="replace")
     from charset_normalizer import from_bytes
 
     best = from_bytes(data[: SAMPLE * 4]).best()

@@ -15,11 +15,12 @@ import pyarrow as pa
 from headwater.corpus.config import Extract
 from headwater.corpus.document import texts_of, with_column, with_score, with_texts
 
-DEPTH = 500
+DEPTH = 2000
 """Open elements within each other: real pages have under 100; the parser's time grows with the square."""
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)[^>]*>")
 UNPAIRED = frozenset(
-    "area base br col dd dt embed hr img input li link meta option p param source tbody td tfoot th thead tr track wbr".split()
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
+    | {"dd", "dt", "li", "option", "p", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 """Elements without an end tag, or whose end tag may be left out; they do not nest in themselves."""
 

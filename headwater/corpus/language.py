@@ -31,7 +31,8 @@ SCRIPTS = {
 }  # fmt: skip
 SCRIPT = {name: re.compile(f"[{ranges}]") for name, ranges in SCRIPTS.items()}
 LETTER = re.compile(r"[^\W\d_]")
-CHINESE = ("zh", "yue", "wuu")
+CANTONESE = re.compile("[嘅咗喺哋唔冇佢啲嚟咁]")
+"""Characters of written Cantonese; without one, the model's `yue` is a poem of the Tang."""
 
 
 def detector(config: Language, report: Reporter | None = None) -> Guess:
@@ -75,10 +76,10 @@ def by_script(sample: str, guess: tuple[str, float]) -> tuple[str, float]:
         share = asian / letters
         if counts["kana"] > 0.05 * asian:
             return "ja", share
-        return (language if language in CHINESE else "zh"), share
+        return ("yue" if language == "yue" and CANTONESE.search(sample) else "zh"), share
     for script, named in (("hangul", "ko"), ("thai", "th")):
         if counts[script] > letters / 2:
-            return named, counts[script] / letters
+            return named, min(1.0, counts[script] / letters)  # combining marks count as script, not as letters
     return (language, confidence) if confidence > 0 else (UNKNOWN, 0.0)
 
 

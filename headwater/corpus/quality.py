@@ -41,7 +41,7 @@ def measure(batch: pa.RecordBatch) -> pa.RecordBatch:
 def measures(text: str) -> dict[str, float]:
     """Every attribute of one text."""
     letters = len(LETTER.findall(text))
-    spaceless = len(SPACELESS.findall(text)) / max(1, letters)
+    spaceless = min(1.0, len(SPACELESS.findall(text)) / max(1, letters))
     unit = "characters" if spaceless > 0.5 else "words"
     words = text.split()
     characters = sum(map(len, words))

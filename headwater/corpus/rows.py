@@ -18,7 +18,6 @@ from headwater.core.errors import HeadwaterError, nearest
 from headwater.corpus.decode import decode
 from headwater.corpus.open import AGAIN, reason
 
-
 DEPTH = 100
 """Nesting of YAML: text has three or four."""
 

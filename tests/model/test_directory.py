@@ -143,7 +143,7 @@ def test_a_save_that_is_cut_short_leaves_no_model(directory: Path, tokenizer: To
     monkeypatch.setattr("headwater.model.directory.write_atomically", cut)
     with pytest.raises(KeyboardInterrupt):
         save(directory, CONFIG.build(1), CONFIG, tokenizer, TEMPLATE)
-    with pytest.raises(HeadwaterError, match="it has no headwater.json"):
+    with pytest.raises(HeadwaterError, match=r"it has no headwater\.json"):
         load(directory)
 
 

@@ -95,6 +95,21 @@ def test_cached_decoding_with_padding_equals_the_full_pass(kind: str) -> None:
         read = [count + width for count in read]
 
 
+def test_a_mask_that_looks_ahead_sees_no_slot_that_is_not_written() -> None:
+    """full() with a cache of unequal rows: each row's newest token hears its own row, whole, and none of the padding."""
+    config = tiny(layers=1)
+    network = config.build(0)
+    x, read = tokens(2, 10), [9, 4]
+    cache = KVCache(config, rows=2, capacity=12)
+    network(x[:, :9], cache=cache)
+    cache.advance(read)
+    newest = torch.stack([x[row, count : count + 1] for row, count in enumerate(read)])
+    out = network(newest, cache=cache, mask=full())
+    for row, count in enumerate(read):
+        alone = network(x[row : row + 1, : count + 1], mask=full())
+        torch.testing.assert_close(out[row, 0], alone[0, -1], atol=2e-5, rtol=1e-4)
+
+
 def test_a_row_longer_than_the_context_is_refused() -> None:
     config = tiny()
     network = config.build(0)

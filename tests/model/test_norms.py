@@ -14,6 +14,15 @@ def test_rms_norm_is_its_formula() -> None:
     x = X.double().numpy()
     expected = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-3) * norm.weight.detach().numpy()
     np.testing.assert_allclose(norm(X).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+    with torch.no_grad():  # another way of computing it
+        np.testing.assert_allclose(norm(X).numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rms_norm_has_the_gradient_of_its_formula() -> None:
+    norm = RMSNorm(8, eps=1e-3).double()
+    torch.nn.init.normal_(norm.weight)
+    x = X.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, weight: torch.func.functional_call(norm, {"weight": weight}, x), (x, norm.weight))
 
 
 def test_layer_norm_is_its_formula() -> None:

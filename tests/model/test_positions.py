@@ -32,5 +32,5 @@ def test_angles_are_exact_in_bf16_training() -> None:
     """Positions 256 and 257 are the same number in bf16; their rotations must not be."""
     with torch.autocast("cpu", torch.bfloat16):
         rotation = Rotation.at(torch.tensor([[256, 257]]), 8, base=10_000.0)
-    assert rotation.cos_BT1P.dtype == torch.float32
-    assert (rotation.cos_BT1P[0, 0, 0, 0] - rotation.cos_BT1P[0, 1, 0, 0]).abs() > 0.1
+    assert rotation.cos_BT1K.dtype == torch.float32
+    assert (rotation.cos_BT1K[0, 0, 0, 0] - rotation.cos_BT1K[0, 1, 0, 0]).abs() > 0.1

@@ -112,7 +112,9 @@ def test_ctrl_c_finishes_the_step_and_keeps_it(undisturbed: tuple[Path, Network,
 
 
 @pytest.mark.fault
-def test_a_damaged_checkpoint_is_found_and_the_one_before_used(undisturbed: tuple[Path, Network, Trained], tmp_path: Path, capsys: Any) -> None:
+def test_a_damaged_checkpoint_is_found_and_the_one_before_used(
+    undisturbed: tuple[Path, Network, Trained], tmp_path: Path, capsys: Any
+) -> None:
     with pytest.raises(MemoryError):
         run(tmp_path, Counting(die_at=20))
     weights = sorted((tmp_path / "scratch" / "checkpoints").iterdir())[-1] / "network.safetensors"

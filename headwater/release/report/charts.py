@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from headwater.release.report.palette import FONT, LIGHT, SERIES
@@ -20,7 +21,7 @@ from headwater.release.report.words import Words
 Points = Sequence[tuple[float, float | None]]
 Heights = Sequence[float | None]
 POINTS = 1500  # more than a screen is wide; more of them only weigh
-MEMORY = 0.02  # half-life of the smoothed curve, as a share of the run
+WINDOW = 0.025  # of the run, to either side, that the smoothed curve looks at
 
 
 def series(colour: int) -> str:
@@ -38,6 +39,7 @@ def curve(points: Points, name: str, colour: str, *, width: float = 2, markers: 
         line={"color": colour, "width": width, "dash": dash},
         marker={"color": colour, "size": 6},
         hovertemplate="%{y:.4~g}",
+        cliponaxis=False,
     )
 
 
@@ -60,7 +62,9 @@ def marks(points: Points, labels: list[str], notes: list[str], name: str) -> go.
 def level(figure: go.Figure, y: float, name: str) -> None:
     """A dashed horizontal line to compare with, named at its right end."""
     figure.add_hline(
-        y=y, line={"color": LIGHT["quiet"], "width": 1.5, "dash": "dash"}, annotation={"text": html.escape(name), "font": {"color": LIGHT["quiet"]}}
+        y=y,
+        line={"color": LIGHT["quiet"], "width": 1.5, "dash": "dash"},
+        annotation={"text": html.escape(name), "font": {"color": LIGHT["quiet"]}},
     )
 
 
@@ -68,8 +72,9 @@ def lines(traces: list[go.Scatter], *, y: str, words: Words, height: int = 300, 
     """A chart over training steps."""
     figure = go.Figure(traces)
     _dress(figure, height, showlegend=len(traces) > 1, hovermode="x unified")
-    figure.update_xaxes(title={"text": words("axis_step"), "standoff": 6}, rangemode="tozero", hoverformat=",d")
-    figure.update_yaxes(title={"text": y, "standoff": 8}, **axis)
+    last = max((trace.x[-1] for trace in traces if len(trace.x)), default=1)
+    figure.update_xaxes(title=_title(words("axis_step"), 6), range=[0, last], hoverformat=",d")
+    figure.update_yaxes(title=_title(y, 8), **axis)
     return figure
 
 
@@ -92,14 +97,12 @@ def columns(groups: Sequence[str], bars: Sequence[tuple[str, Heights, Heights]],
             for index, (name, values, errors) in enumerate(bars)
         ]
     )
-    _dress(figure, height, showlegend=len(bars) > 1, bargap=0.35, bargroupgap=0.08)
-    figure.update_yaxes(title={"text": y, "standoff": 8}, rangemode="tozero")
+    _dress(figure, height, showlegend=len(bars) > 1, bargap=0.35, bargroupgap=0.08, uniformtext={"mode": "hide", "minsize": 10})
+    figure.update_yaxes(title=_title(y, 8), rangemode="tozero")
     return figure
 
 
-def shares(
-    names: Sequence[str], values: Heights, errors: Heights, chance: Heights, *, x: str, words: Words
-) -> go.Figure:
+def shares(names: Sequence[str], values: Heights, errors: Heights, chance: Heights, *, x: str, words: Words) -> go.Figure:
     """Horizontal bars of shares with standard errors; a tick across each bar where chance would be."""
     labels = [html.escape(name) for name in names]
     bars = go.Bar(
@@ -108,7 +111,7 @@ def shares(
         error_x=_errors(errors),
         orientation="h",
         name=words("model"),
-        marker={"color": series(0)},
+        marker={"color": series(0), "opacity": 0.5},
         hovertemplate="%{x:.1%}",
         width=0.5,
     )
@@ -122,7 +125,7 @@ def shares(
     )
     figure = go.Figure([bars, ticks])
     _dress(figure, 110 + 58 * len(names), showlegend=True, hovermode="y")
-    figure.update_xaxes(title={"text": x, "standoff": 6}, range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(title=_title(x, 6), range=[0, 1], tickformat=".0%")
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)
     return figure
 
@@ -147,15 +150,25 @@ def thin(points: Points, limit: int = POINTS) -> list[tuple[float, float | None]
 
 
 def smooth(points: Points) -> list[tuple[float, float | None]]:
-    """Exponential moving average without the pull of its start (Adam's bias correction); gaps are passed over."""
-    decay = 0.5 ** (1 / max(1.0, MEMORY * len(points)))
-    total = weight = 0.0
-    found: list[tuple[float, float | None]] = []
-    for x, y in points:
-        if y is not None and math.isfinite(y):
-            total, weight = decay * total + (1 - decay) * y, decay * weight + (1 - decay)
-            found.append((x, total / weight))
-    return found
+    """A straight line fitted around every point (Cleveland 1979, without weights): follows the curve without lagging behind it."""
+    known = [(x, y) for x, y in points if y is not None and math.isfinite(y)]
+    if not known:
+        return []
+    x, y = np.array(known, np.float64).T
+    around = max(2, round(WINDOW * len(known)))
+    place = np.arange(len(known))
+    first, stop = np.maximum(place - around, 0), np.minimum(place + around + 1, len(known))
+
+    def mean(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        sums = np.concatenate([[0.0], np.cumsum(values)])
+        means: np.ndarray[Any, Any] = (sums[stop] - sums[first]) / (stop - first)
+        return means
+
+    centred = x - x.mean()  # small numbers keep their digits in the sums
+    mean_x, mean_y = mean(centred), mean(y)
+    spread = mean(centred**2) - mean_x**2
+    slope = np.divide(mean(centred * y) - mean_x * mean_y, spread, out=np.zeros_like(y), where=spread > 0)
+    return list(zip(x.tolist(), (mean_y + slope * (centred - mean_x)).tolist(), strict=True))
 
 
 def _dress(figure: go.Figure, height: int, **layout: Any) -> None:
@@ -163,7 +176,7 @@ def _dress(figure: go.Figure, height: int, **layout: Any) -> None:
     figure.update_layout(
         template={},
         height=height,
-        margin={"l": 58, "r": 12, "t": 34 if layout.get("showlegend") else 14, "b": 46},
+        margin={"l": 58, "r": 20, "t": 34 if layout.get("showlegend") else 14, "b": 46},
         font={"family": FONT, "size": 13, "color": LIGHT["ink"]},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -174,6 +187,10 @@ def _dress(figure: go.Figure, height: int, **layout: Any) -> None:
     both = {"gridcolor": LIGHT["line"], "linecolor": LIGHT["line"], "zerolinecolor": LIGHT["line"], "tickfont": {"color": LIGHT["quiet"]}}
     figure.update_xaxes(showgrid=False, showline=True, ticks="outside", tickcolor=LIGHT["line"], **both)
     figure.update_yaxes(showgrid=True, zeroline=False, **both)
+
+
+def _title(text: str, standoff: int) -> dict[str, Any]:
+    return {"text": text, "standoff": standoff, "font": {"size": 13, "color": LIGHT["quiet"]}}
 
 
 def _errors(errors: Heights) -> dict[str, Any] | None:

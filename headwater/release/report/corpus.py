@@ -39,7 +39,10 @@ def _body(funnel: Funnel, words: Words) -> dict[str, Any]:
     languages = {words.language(code): passage for code, passage in funnel.by_language.items()}
     return {
         "steps": [_step(step, funnel.steps[0]) for step in funnel.steps],
-        "origins": [(words("sources"), _passages(funnel.by_source)), (words("languages"), _passages(languages))],
+        "origins": [
+            (words("sources"), words("source"), _passages(funnel.by_source)),
+            (words("languages"), words("language"), _passages(languages)),
+        ],
         "splits": funnel.splits,
         "bad_rows": sorted(funnel.bad_rows.items()),
     }

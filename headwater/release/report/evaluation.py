@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from headwater.release.report import charts
 from headwater.release.report.evidence import Shape, Stages
 from headwater.release.report.section import Section
@@ -24,8 +26,8 @@ class Perplexity(Shape):
     """By language and `all`; beside them stands the n-gram model's `order`."""
 
     rule: str = ""
-    model: dict[str, Bits] = {}
-    ngram: dict[str, Bits | int] = {}
+    model: dict[str, Bits] = Field(default={})
+    ngram: dict[str, Bits | int] = Field(default={})
 
     @property
     def order(self) -> int | None:
@@ -49,8 +51,8 @@ class Example(Shape):
 
     prompt: str
     language: str | None = None
-    choices: list[str] = []
-    nats_per_byte: list[float] = []
+    choices: list[str] = Field(default=[])
+    nats_per_byte: list[float] = Field(default=[])
     truth: int | str
     right: bool | None = None
     answer: str = ""
@@ -64,8 +66,8 @@ class Task(Shape):
     standard_error: float | None = None
     chance: float | None = None
     count: int | None = None
-    by_language: dict[str, Figure] = {}
-    examples: list[Example] = []
+    by_language: dict[str, Figure] = Field(default={})
+    examples: list[Example] = Field(default=[])
     skipped: str = ""
 
 
@@ -79,8 +81,8 @@ class Chat(Shape):
     rate: float | None = None
     standard_error: float | None = None
     count: int = 0
-    failures: dict[str, int] = {}
-    examples: list[Answer] = []
+    failures: dict[str, int] = Field(default={})
+    examples: list[Answer] = Field(default=[])
     skipped: str = ""
 
 
@@ -113,9 +115,9 @@ class Human(Level):
 
 class Evaluation(Shape):
     perplexity: Perplexity | None = None
-    tasks: list[Task] = []
+    tasks: list[Task] = Field(default=[])
     chat: Chat | None = None
-    samples: list[Sample] = []
+    samples: list[Sample] = Field(default=[])
     human_match: Human | None = None
 
 
@@ -145,7 +147,9 @@ def section(stages: Stages, evaluation: Evaluation | None, words: Words) -> Sect
         "skipped": [task for task in evaluation.tasks if task.value is None],
         "examples": [task for task in scored if task.examples],
         "chat": evaluation.chat,
+        "chat_said": _chat_said(evaluation.chat, words),
         "samples": [_marked(sample) for sample in evaluation.samples],
+        "verbatim_said": _verbatim_said(evaluation.human_match, words),
         "human": evaluation.human_match,
     }
     figures = {**_bits_chart(evaluation.perplexity, words), **_tasks_chart(scored, words)}
@@ -173,6 +177,25 @@ def _lead(evaluation: Evaluation, words: Words) -> str:
     return words.sentences(*said)
 
 
+def _chat_said(chat: Chat | None, words: Words) -> str:
+    if chat is None or chat.rate is None:
+        return ""
+    rate = words("chat_rate", rate=words.percent(chat.rate), error=words.percent(chat.standard_error or 0.0), answers=chat.count)
+    failures = words.list([f"{words.name('failure', reason)} {number}" for reason, number in chat.failures.items()])
+    return words.sentences(rate, words("chat_failures", failures=failures) if failures else "")
+
+
+def _verbatim_said(human: Human | None, words: Words) -> str:
+    ours = human.samples if human else None
+    if not human or not ours or human.characters is None or ours.characters is None:
+        return words("verbatim_note")
+    level = words(
+        "verbatim_level", longest=ours.longest, human_longest=human.longest,
+        ours=words.measured(ours.characters, ours.standard_error), human=words.measured(human.characters, human.standard_error),
+    )  # fmt: skip
+    return words.sentences(words("verbatim_note"), level)
+
+
 def _above_chance(task: Task) -> bool:
     """More than two standard errors above what knowing nothing reaches."""
     assert task.value is not None and task.chance is not None
@@ -196,11 +219,16 @@ def _bits_chart(measured: Perplexity | None, words: Words) -> dict[str, dict[str
     if not measured or not measured.model:
         return {}
     codes = list(measured.model)
-    bars = [(words("model"), [measured.model.get(code) for code in codes])]
+    bars = [_column(words("model"), measured.model, codes)]
     if measured.order:
-        bars.append((words("ngram", order=measured.order), [measured.counted.get(code) for code in codes]))
-    columns = [(name, [bits and bits.bits_per_byte for bits in found], [bits and bits.standard_error for bits in found]) for name, found in bars]
-    return {"evaluate-bits": charts.as_data(charts.columns([_group(code, words) for code in codes], columns, y=words("axis_bits")))}
+        bars.append(_column(words("ngram", order=measured.order), measured.counted, codes))
+    return {"evaluate-bits": charts.as_data(charts.columns([_group(code, words) for code in codes], bars, y=words("axis_bits")))}
+
+
+def _column(name: str, found: dict[str, Bits], codes: list[str]) -> tuple[str, list[float | None], list[float | None]]:
+    """Name, heights and standard errors of a row of bars, one for each code."""
+    bits = [found.get(code) for code in codes]
+    return name, [bit.bits_per_byte if bit else None for bit in bits], [bit.standard_error if bit else None for bit in bits]
 
 
 def _tasks_chart(tasks: list[Task], words: Words) -> dict[str, dict[str, Any]]:
@@ -219,7 +247,14 @@ def _marked(sample: Sample) -> dict[str, Any]:
     match = sample.longest_match
     place = sample.text.find(match.text) if match.text else -1
     before, inside, after = (sample.text, "", "") if place < 0 else _cut(sample.text, place, len(match.text))
-    return {"prompt": sample.prompt, "before": before, "match": inside, "after": after, "characters": match.characters, "document": match.document}
+    return {
+        "prompt": sample.prompt,
+        "before": before,
+        "match": inside,
+        "after": after,
+        "characters": match.characters,
+        "document": match.document,
+    }
 
 
 def _cut(text: str, place: int, length: int) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from headwater.core.artifact import JOURNAL, MANIFEST, Artifact, Workspace
 from headwater.core.errors import HeadwaterError
@@ -102,6 +102,13 @@ class Row(Shape):
     documents: list[str] = []
 
 
+class Architecture(Shape):
+    """pretrain, sft, release: config.json, as Hugging Face's families name things"""
+
+    layers: int | None = Field(None, validation_alias=AliasChoices("num_hidden_layers", "n_layer", "layers"))
+    width: int | None = Field(None, validation_alias=AliasChoices("hidden_size", "n_embd", "width"))
+
+
 class Sample(Shape):
     """pretrain, sft: a row of samples.jsonl"""
 
@@ -187,7 +194,7 @@ class Stage:
         try:
             return shape.model_validate(json.loads(self.path(file).read_bytes()))
         except ValidationError as error:
-            self.trouble("trouble_shape", file, key=_key(error))
+            self.trouble("trouble_shape", file, place=_place(error))
         except (ValueError, OSError):
             self.trouble("trouble_damaged", file)
         return None
@@ -274,13 +281,12 @@ def parameters(stage: Stage, file: str = "model.safetensors") -> int | None:
         return None
     try:
         with safetensors.safe_open(stage.path(file), framework="numpy") as weights:
-            return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+            return sum(math.prod(map(int, weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
     except (safetensors.SafetensorError, OSError):
         stage.trouble("trouble_damaged", file)
         return None
 
 
-def _key(error: ValidationError) -> str:
+def _place(error: ValidationError) -> str:
     """The first place in the file that is not as it should be: `steps.2.documents`."""
     return ".".join(str(part) for part in error.errors()[0]["loc"]) or "(top)"
-

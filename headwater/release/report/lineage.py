@@ -6,6 +6,7 @@ all arrows of one stage share its lane, and lanes that do not overlap share thei
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,11 @@ from headwater.release.report.evidence import Stage, Stages
 from headwater.release.report.section import Section
 from headwater.release.report.words import Words
 
-BOX = (440, 66)
+BOX = (500, 66)
+COLUMNS = 60  # of text that a box is wide; a CJK character takes two
 GAP = 30
 LANE = 22
-MARGIN = 4
+MARGIN = 1
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ def lanes(order: list[str], sources: dict[str, list[str]]) -> list[Lane]:
     row = {name: place for place, name in enumerate(order)}
     spans = []
     for name in order:
-        stops = sorted(row[other] for other in order if name in sources[other] and row[other] > row[name] + 1)
+        stops = tuple(sorted(row[other] for other in order if name in sources[other] and row[other] > row[name] + 1))
         if stops:
-            spans.append((row[name], tuple(stops)))
+            spans.append((row[name], stops))
     placed: list[Lane] = []
     for start, stops in sorted(spans, key=lambda span: (span[1][-1] - span[0], span[0])):
         taken = {lane.place for lane in placed if lane.start <= stops[-1] and start <= lane.stops[-1]}
@@ -104,10 +106,21 @@ def _box(stage: Stage, row: int, words: Words) -> dict[str, Any]:
         "name": words.name("stage", stage.name),
         "fingerprint": manifest.fingerprint[:8] if manifest else "",
         "key_figure": manifest.key_figure if manifest else words("unreadable"),
+        "shown": _cut(manifest.key_figure if manifest else words("unreadable")),
         "figures": " · ".join(figures),
         "x": MARGIN,
         "y": _top(row),
     }
+
+
+def _cut(text: str) -> str:
+    """As much of a text as fits a box."""
+    width = 0
+    for place, character in enumerate(text):
+        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if width > COLUMNS:
+            return text[: place - 1] + "…"
+    return text
 
 
 def _top(row: int) -> int:
@@ -116,28 +129,30 @@ def _top(row: int) -> int:
 
 def _short_arrows(order: list[str], sources: dict[str, list[str]]) -> list[str]:
     x = MARGIN + 40
-    return [
-        f"M{x} {_top(row) - GAP} V{_top(row) - 7}" for row, name in enumerate(order) if row and order[row - 1] in sources[name]
-    ]
+    return [f"M{x} {_top(row) - GAP} V{_top(row) - 7}" for row, name in enumerate(order) if row and order[row - 1] in sources[name]]
 
 
 def _lane_paths(lane: Lane) -> list[str]:
     """Out of the source's side, down the lane, and into the side of each that was made from it."""
     right = MARGIN + BOX[0]
     x = right + 20 + lane.place * LANE
-    out = _top(lane.start) + BOX[1] - 16
+    out = _top(lane.start) + BOX[1] - 8
     return [f"M{right} {out} H{x - 8} q8 0 8 8 V{_arrival(stop, lane) - 8} q0 8 -8 8 H{right + 7}" for stop in lane.stops]
 
 
 def _arrival(row: int, lane: Lane) -> int:
     """Where a lane enters a box: inner lanes lower, so that they do not lie on each other."""
-    return _top(row) + 30 - 12 * min(lane.place, 2)
+    return _top(row) + 44 - 10 * (lane.place % 4)
 
 
 def _heads(order: list[str], sources: dict[str, list[str]]) -> list[str]:
     """Arrow heads as triangles: into the top of a box, or into its right side."""
     x, right = MARGIN + 40, MARGIN + BOX[0]
-    down = [f"{x - 5},{_top(row) - 8} {x + 5},{_top(row) - 8} {x},{_top(row)}" for row, name in enumerate(order) if row and order[row - 1] in sources[name]]
+    down = [
+        f"{x - 5},{_top(row) - 8} {x + 5},{_top(row) - 8} {x},{_top(row)}"
+        for row, name in enumerate(order)
+        if row and order[row - 1] in sources[name]
+    ]
     left = []
     for lane in lanes(order, sources):
         for stop in lane.stops:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headwater.release.report.evaluation import Evaluation, ngram_level
-from headwater.release.report.evidence import Funnel, Parity, Row, Stages, Tokens, parameters
+from headwater.release.report.evidence import Architecture, Funnel, Parity, Row, Stages, Tokens, parameters
 from headwater.release.report.provenance import machine_name
 from headwater.release.report.words import Words
 
@@ -65,7 +65,9 @@ def _tokens(stages: Stages, words: Words) -> KeyFigure | None:
 def _parameters(stages: Stages, words: Words) -> KeyFigure | None:
     for name in ("pretrain", "sft", "release"):
         if name in stages and (number := parameters(stages[name])):
-            return KeyFigure(words.count(number), words("parameters"))
+            shape = stages[name].json("config.json", Architecture)
+            note = words("of_layers", layers=shape.layers, width=shape.width) if shape and shape.layers and shape.width else ""
+            return KeyFigure(words.count(number), words("parameters"), note)
     return None
 
 

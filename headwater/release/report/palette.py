@@ -22,8 +22,9 @@ COLOURS = {
 LIGHT = {name: pair[0] for name, pair in COLOURS.items()}
 DARK = {name: pair[1] for name, pair in COLOURS.items()}
 SERIES = ("accent", "second", "third", "fourth", "fifth", "quiet")
-FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif'
-MONO = 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", "PingFang SC", "Microsoft YaHei", monospace'
+CJK = '"PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei"'
+FONT = f'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", {CJK}, sans-serif'
+MONO = f'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", "Noto Sans Mono CJK SC", {CJK}, monospace'
 
 
 def css() -> str:
@@ -31,6 +32,5 @@ def css() -> str:
     light, dark = (" ".join(f"--{name}: {colour};" for name, colour in colours.items()) for colours in (LIGHT, DARK))
     fonts = f"--font: {FONT}; --mono: {MONO};"
     return (
-        f":root {{ color-scheme: light dark; {fonts} {light} }}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+        f":root {{ color-scheme: light dark; {fonts} {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
     )

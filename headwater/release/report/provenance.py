@@ -15,7 +15,9 @@ def release(stages: Stages, words: Words) -> Section | None:
     if (stage := stages.get("release")) is None:
         return None
     parity = stage.json("parity.json", Parity)
-    return Section("release", words("release_title"), _parity(parity, words) if parity else "", "release", {"parity": parity}, stage.troubles)
+    return Section(
+        "release", words("release_title"), _parity(parity, words) if parity else "", "release", {"parity": parity}, stage.troubles
+    )
 
 
 def _parity(parity: Parity, words: Words) -> str:

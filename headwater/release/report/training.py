@@ -65,7 +65,7 @@ def samples(stages: Stages, words: Words) -> Section | None:
         for (name, prompt), rows in prompts.items()
     ]
     steps = sorted({row.step for rows in prompts.values() for row in rows})
-    lead = words("samples_lead", prompts=words.many("prompt", len(prompts)), moments=len(steps), first=words.exact(steps[0]),
+    lead = words("samples_lead", prompts=words.many("prompt", len(prompts)), moments=words.many("moment", len(steps)), first=words.exact(steps[0]),
                  last=words.exact(steps[-1])) if steps else ""  # fmt: skip
     return Section("samples", words("samples_title"), lead, "samples", {"threads": threads}, troubles)
 
@@ -82,8 +82,8 @@ def _of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
 def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: Stage, words: Words) -> str:
     said = []
     losses = [row.loss for row in train if row.loss is not None]
-    if losses:
-        smoothed = charts.smooth([(row.step, row.loss) for row in train])[-1][1]
+    if losses and _applied(train, incidents):
+        smoothed = charts.smooth(_applied(train, incidents))[-1][1]
         took = stage.time
         said.append(words("loss_lead", steps=words.many("step", train[-1].step), first=words.figure(losses[0], 3),
                           last=words.figure(smoothed, 3), tokens=words.many("token", train[-1].tokens or 0),
@@ -93,13 +93,13 @@ def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: 
         key = "validation_lead" if len(measured) > 1 else "validation_once"
         said.append(words(key, first=words.figure(measured[0], 3), last=words.figure(measured[-1], 3)))
     if train or incidents:
-        said.append(words("guard_lead", times=words.many("time", len(incidents))) if incidents else words("guard_quiet"))
+        said.append(words("guard_lead", steps=words.many("step", len(incidents))) if incidents else words("guard_quiet"))
     return words.sentences(*said)
 
 
 def _loss(train: list[Row], incidents: list[Row], words: Words) -> dict[str, dict[str, Any]]:
     points = [(row.step, row.loss) for row in train]
-    smoothed = charts.smooth(points)
+    smoothed = charts.smooth(_applied(train, incidents))
     if not smoothed:
         return {}
     traces = [
@@ -113,6 +113,12 @@ def _loss(train: list[Row], incidents: list[Row], words: Words) -> dict[str, dic
         labels = [str(number) for number in range(1, len(incidents) + 1)]
         traces.append(charts.marks(places, labels, notes, words("incidents")))
     return {"loss": charts.as_data(charts.lines(traces, y=words("axis_loss"), words=words, height=360))}
+
+
+def _applied(train: list[Row], incidents: list[Row]) -> list[tuple[float, float | None]]:
+    """Steps and losses without those that the guard refused: they are not what the model learnt from."""
+    refused = {row.step for row in incidents}
+    return [(row.step, row.loss) for row in train if row.step not in refused and row.loss is not None]
 
 
 def _validation(rows: list[Row], words: Words, ngram: tuple[int, float] | None) -> dict[str, dict[str, Any]]:
@@ -134,7 +140,9 @@ def _steering(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:
         "rate": ([(row.step, row.lr) for row in rows], words("axis_rate"), charts.series(0)),
         "norm": ([(row.step, row.grad_norm) for row in rows], words("axis_norm"), charts.series(2)),
     }
-    return {key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)}
+    return {
+        key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)
+    }
 
 
 def _speed(rows: list[Timing], words: Words) -> dict[str, dict[str, Any]]:
@@ -142,7 +150,9 @@ def _speed(rows: list[Timing], words: Words) -> dict[str, dict[str, Any]]:
         "speed": ([(row.step, row.tokens_per_second) for row in rows], words("axis_speed"), charts.series(1)),
         "memory": ([(row.step, row.memory_bytes and row.memory_bytes / 1e9) for row in rows], words("axis_memory"), charts.series(3)),
     }
-    return {key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)}
+    return {
+        key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)
+    }
 
 
 def _small(points: charts.Points, name: str, colour: str, words: Words) -> dict[str, Any]:
@@ -157,7 +167,7 @@ def _at(points: charts.Points, step: float) -> float | None:
 
 
 def _incident(row: Row, number: int, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    known = [found.get(id, {"id": id}) for id in row.documents[:DOCUMENTS]]
+    known = [{"source": "", "language": "", "text": "", **found.get(id, {}), "id": id} for id in row.documents[:DOCUMENTS]]
     return {"number": number, "row": row, "documents": known, "more": row.documents[DOCUMENTS:]}
 
 
@@ -169,7 +179,11 @@ def _documents(stages: Stages, name: str, incidents: list[Row]) -> dict[str, dic
         found = {row.id: {"id": row.id, "text": _transcript(row)} for row in dialogues}
     else:
         found = documents(stages, ids)
-    return {id: {**row, "text": row["text"][:EXCERPT]} for id, row in found.items()}
+    return {id: {**row, "text": _begun(row["text"])} for id, row in found.items()}
+
+
+def _begun(text: str) -> str:
+    return text if len(text) <= EXCERPT else text[:EXCERPT].rstrip() + "…"
 
 
 def _transcript(dialogue: Dialogue) -> str:

@@ -14,6 +14,7 @@ Scale = tuple[tuple[float, str], ...]
 ENGLISH: Scale = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 CHINESE: Scale = ((1e12, "万亿"), (1e8, "亿"), (1e4, "万"))
 BYTES: Scale = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SPELLED_OUT = 10_000  # below this a count is said to the last unit
 
 
@@ -46,7 +47,7 @@ def duration(seconds: float, lang: str) -> str:
 
 
 def figure(number: float, digits: int = 4) -> str:
-    """A measured figure with significant digits; very small ones as 2.1e-06."""
+    """A measured figure with significant digits; very small and large ones as 2.1 × 10⁻⁶."""
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):
@@ -55,7 +56,9 @@ def figure(number: float, digits: int = 4) -> str:
         return "0"
     if abs(number) < 1e-3 or abs(number) >= 1e6:
         mantissa, _, exponent = f"{number:.{min(digits, 3) - 1}e}".partition("e")
-        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        power = str(int(exponent)).translate(SUPERSCRIPT)
+        return f"{mantissa} × 10{power}".replace("-", "−")
     places = max(0, digits - 1 - math.floor(math.log10(abs(number))))
     return f"{number:,.{places}f}".replace("-", "−")
 

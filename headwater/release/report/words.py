@@ -8,6 +8,8 @@ A key that lacks a language cannot be written down here: every entry is a pair.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +30,9 @@ class Words:
             raise HeadwaterError("is no language of the report", where=f"--lang {self.lang}", mend="choose en or zh")
 
     def __call__(self, key: str, **values: Any) -> str:
-        return WORDS[key][self._column].format(**values)
+        said = WORDS[key][self._column].format(**values)
+        # 2.13 万 + 篇文档 is written 2.13 万篇文档.
+        return re.sub(r"([万亿])\s(?=[篇个步项])", r"\1", said) if self.lang == "zh" else said
 
     def name(self, kind: str, key: str) -> str:
         """The word for one of ours (a stage, a split, a step), or the user's own name as it is."""
@@ -51,27 +55,45 @@ class Words:
         return self(f"{noun}_one" if number == 1 and self.lang == "en" else f"{noun}_many", n=self.count(number))
 
     def count(self, number: float) -> str:
-        return units.count(number, self.lang)
+        return _unbroken(units.count(number, self.lang))
 
     def exact(self, number: float) -> str:
         return f"{number:,.0f}"
 
     def size(self, number: float) -> str:
-        return units.size(number)
+        return _unbroken(units.size(number))
 
     def duration(self, seconds: float) -> str:
-        return units.duration(seconds, self.lang)
+        return _unbroken(units.duration(seconds, self.lang))
 
     def figure(self, number: float | None, digits: int = 4) -> str:
-        return "–" if number is None else units.figure(number, digits)
+        return "–" if number is None else _unbroken(units.figure(number, digits))
+
+    def measured(self, number: float, error: float | None) -> str:
+        """`1.8423 ± 0.0121`: as many digits of the figure as its error warrants."""
+        if not error:
+            return self.figure(number)
+        places = max(0, 1 - math.floor(math.log10(error)))
+        return _unbroken(f"{number:.{places}f} ± {error:.{places}f}")
+
+    def signed(self, number: float) -> str:
+        return f"{number:+.3f}".replace("-", "−")
 
     def percent(self, part: float, whole: float = 1.0) -> str:
-        return units.percent(part, whole)
+        return _unbroken(units.percent(part, whole))
 
     def when(self, moment: datetime) -> str:
         text = f"{moment:%Y 年 %-m 月 %-d 日 %H:%M}" if self.lang == "zh" else f"{moment:%-d %B %Y, %H:%M}"
         return text + (f" {moment.tzname()}" if moment.tzname() else "")
 
+    def moment(self, moment: datetime) -> str:
+        return f"{moment:%Y-%m-%d %H:%M}"
+
     @property
     def _column(self) -> int:
         return 1 if self.lang == "zh" else 0
+
+
+def _unbroken(quantity: str) -> str:
+    """A number and its unit stay on one line (no-break spaces)."""
+    return quantity.replace(" ", "\u00a0")

@@ -1,0 +1,29 @@
+"""What the machine says of itself, against other ways to ask it."""
+
+from __future__ import annotations
+
+import json
+import resource
+
+import numpy as np
+
+from headwater.core import hardware
+
+
+def test_the_peak_forgets_and_counts_anew() -> None:
+    hardware.reset_peak_memory()
+    before = hardware.peak_memory_bytes()
+    block = np.ones(64 << 20, np.uint8)
+    high = hardware.peak_memory_bytes()
+    del block
+    assert high - before > 48 << 20
+    assert high <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (64 << 20)
+    hardware.reset_peak_memory()
+    assert hardware.peak_memory_bytes() < high
+
+
+def test_the_environment_is_json_and_names_versions() -> None:
+    environment = json.loads(json.dumps(hardware.environment()))
+    assert environment["packages"]["numpy"] == np.__version__
+    assert environment["cores"] >= 1
+    assert environment["memory_gib"] > 0
