@@ -37,7 +37,7 @@ class Reading(Config):
     join: int | None = Field(default=None, ge=2)
     """Make one document of so many rows (of a text file: lines), for rows too short to stand alone."""
     longest: int = Field(default=100_000, ge=100)
-    """Characters; a longer text is cut at a paragraph, line or sentence near that length."""
+    """Characters; a longer text (not a page) is cut at a paragraph, line or sentence near that length."""
     replace: dict[str, str] = Field(default={})
     """Regular expression -> replacement, in this order, before anything else (`^` and `$` match at lines)."""
 

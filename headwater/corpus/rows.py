@@ -49,33 +49,43 @@ def jsonl_rows(data: bytes, where: str, text_field: str) -> Iterator[Row | BadRo
 
 
 def json_rows(data: bytes, where: str, text_field: str) -> Iterator[Row | BadRow]:
+    yield from _tree_rows(parse_json(data, where), where, text_field)
+
+
+def yaml_rows(data: bytes, where: str, text_field: str) -> Iterator[Row | BadRow]:
+    yield from _tree_rows(parse_yaml(data, where), where, text_field)
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """The value of a JSON file. Raises HeadwaterError with the line for anything that is none."""
     text = decode(data, where)
     try:
-        value = _json(text)
+        return _json(text)
     except json.JSONDecodeError as error:
         mend = "it looks like JSONL: name it .jsonl" if error.msg == "Extra data" else "mend it, or fetch it again"
         raise HeadwaterError(f"is not valid JSON ({error.msg})", where=f"{where}:{error.lineno}", mend=mend) from None
     except (ValueError, RecursionError) as error:
         raise HeadwaterError(f"is not JSON that can be read ({reason(error)})", where=where, mend="mend it, or fetch it again") from None
-    yield from _tree_rows(value, where, text_field)
 
 
-def yaml_rows(data: bytes, where: str, text_field: str) -> Iterator[Row | BadRow]:
-    """YAML with every scalar as the text that stands there: `- Yes` is an answer, not a truth value."""
+def parse_yaml(data: bytes, where: str) -> Any:
+    """The value of a YAML file, with every scalar as the text that stands there: `- Yes` is an answer, not a truth value.
+
+    Raises HeadwaterError with the line for anything that is none.
+    """
     import yaml
 
     text = decode(data, where)
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         _refuse_deep_yaml(yaml.parse(text, loader))
-        value = yaml.load(text, loader)  # noqa: S506 (makes only strings)
+        return yaml.load(text, loader)  # noqa: S506 (makes only strings)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = where if mark is None else f"{where}:{mark.line + 1}"
         raise HeadwaterError(f"is not valid YAML ({getattr(error, 'problem', None) or reason(error)})", where=at, mend="mend it") from None
     except (RecursionError, ValueError) as error:
         raise HeadwaterError(f"is not YAML that can be read ({reason(error)})", where=where, mend="mend it, or fetch it again") from None
-    yield from _tree_rows(value, where, text_field)
 
 
 def _refuse_deep_yaml(events: Iterator[Any]) -> None:

@@ -5,17 +5,19 @@ In: q_BHTK, k_BJSK, v_BJSK and a Lowered mask. Out: mixed_BHTK. Two ways, equal 
 - SDPA (torch's fused kernel): inference, GPUs, fp32, long rows. It never holds a score matrix.
 - SDPA forward with an explicit backward: training in bf16 on a CPU with rows of at most 512 tokens. There SDPA's own backward
   is slow (24 of its 28 ms below); recomputing the scores for a few rows at a time, so that they stay in the processor's cache,
-  is faster and keeps as little. Forward + backward in bf16, H=6, K=64, medians in ms of interleaved runs on 2 threads of a Xeon
-  with AMX (2026-11-22; `recomputed` is what stands here, `explicit` the plain matmul-softmax-matmul that keeps its scores):
+  is faster and keeps as little. Forward + backward in bf16, H=6, K=64, causal, medians in ms of interleaved runs on 2 quiet
+  threads of a Xeon with AMX (2026-11-22), recomputing 8, 4, 4, 2 and 4 rows at a time; `explicit` is the plain
+  matmul-softmax-matmul that keeps its scores, `halves` recomputes in two causal halves and so skips a quarter of the scores:
 
-      B   T     SDPA  explicit  recomputed  recomputed, masked half skipped
+      B   T     SDPA  explicit  recomputed  halves
       16  128   18.9   7.1       7.2         8.5
       16  256   28.3  24.0      18.4        23.9
       32  256   57.2  52.6      37.2        47.8
       8   512   40.2  50.5      34.9        34.8
-      4   1024  51.3  97.8      94.4        70.0
+      4   1024  51.3  97.8     111.3        82.2
 
-  Skipping the masked half does not pay at lengths where this way is chosen. In fp32 SDPA is the fastest of all (28.9 to 33.7).
+  Halves do not pay at the lengths where this way is taken. In fp32 SDPA is the fastest of all (at 16 x 256, 28.9 against 33.7
+  for the best explicit form).
 
 Legend: B batch, T queries, S keys, H heads, J heads of keys, G = H/J, K head width, R rows in one piece.
 """
@@ -31,8 +33,8 @@ from torch.nn import functional
 
 from headwater.tokens.masks import Causal, Mask, Places
 
-# Scores computed at once in the backward pass (4 MB of bf16): at 16 x 256, pieces of 2, 4, 8 and 16 rows of 6 heads (2^18.6 scores
-# a row) took 22.8, 18.4, 21.5 and 33 ms.
+# Scores computed at once in the backward pass (4 MB of bf16): at 16 x 256, pieces of 2, 4 and 8 rows of 6 heads (2^18.6 scores a
+# row) took 22.8, 18.4 and 21.5 ms.
 SCORES_AT_ONCE = 1 << 21
 LONGEST_RECOMPUTED = 512
 

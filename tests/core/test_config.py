@@ -107,7 +107,7 @@ def test_what_is_no_recipe(tmp_path: Path, text: str, start: str) -> None:
         "name: a\nsteps: {{ steps }}",  # a template that nobody filled in
         "? [a, b]\n: 1",
         "name: bell \x07",
-        "name: 2024-02-30",
+        "steps: 2024-02-30",
         "steps: !!int many",
         "name: !!python/object/apply:os.getcwd []",
         "weights: &a [*a]",
@@ -181,7 +181,7 @@ def test_overrides(tmp_path: Path) -> None:
         ("shapes.4.side=3", ("'shapes' has nothing at '4'",)),
         ("shapes.-1.side=3", ("'shapes' has nothing at '-1'",)),
         ("steps.more=3", ("'steps' has nothing at 'more'",)),
-        ("name=2024-02-30", ()),
+        ("steps=2024-02-30", ("steps",)),
         ("shapes.².side=3", ()),
         ("weights={en: 1, en: 2}", ("twice",)),
         ("shpae.radius=3", ("'shpae'", "did you mean 'shape'?")),
@@ -191,7 +191,7 @@ def test_overrides(tmp_path: Path) -> None:
 def test_a_wrong_override_is_named(tmp_path: Path, override: str, words: tuple[str, ...]) -> None:
     """The file is right; the sentence must send the user to what he typed."""
     sentence = refused(tmp_path, "steps: 1\nshapes: [{kind: circle}]", override)
-    assert sentence.startswith(f"override '{override}': "), sentence
+    assert sentence.startswith(f"override '{override}':"), sentence
     assert all(word in sentence for word in words), sentence
 
 

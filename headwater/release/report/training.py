@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -65,8 +66,10 @@ def samples(stages: Stages, words: Words) -> Section | None:
         for (name, prompt), rows in prompts.items()
     ]
     steps = sorted({row.step for rows in prompts.values() for row in rows})
-    lead = words("samples_lead", prompts=words.many("prompt", len(prompts)), moments=words.many("moment", len(steps)), first=words.exact(steps[0]),
-                 last=words.exact(steps[-1])) if steps else ""  # fmt: skip
+    lead = ""
+    if steps:
+        asked, moments = words.many("prompt", len(prompts)), words.many("moment", len(steps))
+        lead = words("samples_lead", prompts=asked, moments=moments, first=words.exact(steps[0]), last=words.exact(steps[-1]))
     return Section("samples", words("samples_title"), lead, "samples", {"threads": threads}, troubles)
 
 
@@ -81,12 +84,11 @@ def _of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
 
 def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: Stage, words: Words) -> str:
     said = []
-    losses = [row.loss for row in train if row.loss is not None]
-    if losses and _applied(train, incidents):
-        smoothed = charts.smooth(_applied(train, incidents))[-1][1]
+    applied = _applied(train, incidents)
+    if smoothed := charts.smooth(applied):
         took = stage.time
-        said.append(words("loss_lead", steps=words.many("step", train[-1].step), first=words.figure(losses[0], 3),
-                          last=words.figure(smoothed, 3), tokens=words.many("token", train[-1].tokens or 0),
+        said.append(words("loss_lead", steps=words.many("step", train[-1].step), first=words.figure(applied[0][1], 3),
+                          last=words.figure(smoothed[-1][1], 3), tokens=words.many("token", train[-1].tokens or 0),
                           time=words("in_time", time=words.duration(took.seconds)) if took else ""))  # fmt: skip
     measured = [row.bits_per_byte for row in validation if row.bits_per_byte is not None]
     if measured:
@@ -118,7 +120,7 @@ def _loss(train: list[Row], incidents: list[Row], words: Words) -> dict[str, dic
 def _applied(train: list[Row], incidents: list[Row]) -> list[tuple[float, float | None]]:
     """Steps and losses without those that the guard refused: they are not what the model learnt from."""
     refused = {row.step for row in incidents}
-    return [(row.step, row.loss) for row in train if row.step not in refused and row.loss is not None]
+    return [(row.step, row.loss) for row in train if row.step not in refused and row.loss is not None and math.isfinite(row.loss)]
 
 
 def _validation(rows: list[Row], words: Words, ngram: tuple[int, float] | None) -> dict[str, dict[str, Any]]:

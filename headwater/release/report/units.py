@@ -78,6 +78,6 @@ def _scaled(number: float, scale: Scale) -> str:
         # 999,950 says "1.00 M", not "1000 k"
         if abs(number) >= factor * 0.9995:
             value = number / factor
-            places = max(0, 2 - math.floor(math.log10(abs(value)) + 1e-9))
+            places = max(0, 2 - math.floor(math.log10(abs(value) * 1.0005)))
             return f"{value:,.{places}f} {name}"
     return f"{number:,.0f}"

