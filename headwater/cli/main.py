@@ -140,7 +140,7 @@ def report(
     - `headwater report runs/demo --lang zh --out 报告.html`
     """
     from headwater.cli.status import open_workspace
-    from headwater.release.report import write_report
+    from headwater.release.report.page import write_report
 
     page = write_report(open_workspace(workspace), out or workspace / "report.html", lang)
     print(page)

@@ -107,9 +107,8 @@ def _score(network: Network, sequences: Sequence[Any], windows: Sequence[Window]
         wanted_BT[row, window.scored - window.start : len(ids) - 1] = True
         targets.append(ids[window.scored - window.start + 1 :])
     targets_N = torch.from_numpy(np.concatenate(targets)).to(device)
-    x_ND = network.hidden(tokens_BT.to(device))[
-        wanted_BT.to(device)
-    ]  # padding and what was scored before is dropped ahead of the costly head
+    # Padding, and what an earlier window scored, is dropped ahead of the head: logits are by far the largest tensor.
+    x_ND = network.hidden(tokens_BT.to(device))[wanted_BT.to(device)]
     nats: list[torch.Tensor] = []
     for start in range(0, len(targets_N), HEAD_ROWS):
         logits_NV = network.head(x_ND[start : start + HEAD_ROWS]).float()
@@ -130,7 +129,8 @@ def bits_per_byte(
 ) -> dict[str, dict[str, Any]]:
     """`{"all": {"bits_per_byte", "standard_error", "documents", "bytes", "tokens", "loss"}, language: …}` of a split.
 
-    `loss` is in nats a token. Raises HeadwaterError when the split has no document.
+    `loss` is in nats a token. The cheap form for a training loop: `documents=` at most so many, evenly spaced and always the
+    same ones, and `stride=context`, windows that do not overlap. Raises HeadwaterError when the split has no document.
     """
     rows = chosen(shards, documents)
     nats = token_nats(network, sequences_of(shards, rows), context or network.config.context, batch_size, precision, stride=stride, bar=bar)
@@ -145,17 +145,6 @@ def bits_per_byte(
     losses = by_language(languages, loss)
     figures = summary([nats / math.log(2) for nats in sums], sizes, languages)
     return {name: {**figure, **losses[name]} for name, figure in figures.items()}
-
-
-def validation(network: Network, shards: Shards, documents: int, precision: Precision = "fp32") -> dict[str, Any]:
-    """`{"bits_per_byte", "loss", "by_language": {language: bits per byte}}`: the cheap form, for a training loop.
-
-    At most so many documents, evenly spaced, always the same ones; windows do not overlap, so every token is read once.
-    """
-    figures = bits_per_byte(network, shards, precision=precision, documents=documents, stride=network.config.context)
-    whole = figures.pop("all")
-    languages = {language: figure["bits_per_byte"] for language, figure in figures.items()}
-    return {"bits_per_byte": whole["bits_per_byte"], "loss": whole["loss"], "by_language": languages}
 
 
 def chosen(shards: Shards, documents: int | None) -> list[int]:

@@ -16,23 +16,19 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from headwater.core.errors import HeadwaterError
+from headwater.corpus.decode import decode, mend_surrogates
+from headwater.corpus.rows import parse_json, parse_yaml
+from headwater.corpus.source import RawFile
 from headwater.tokens.chat import Message
 
 PROMPT_FIELDS = ("prompt", "instruction", "question", "input")
+CONTEXT_FIELD = "input"  # beside an instruction it is what the instruction is about (Taori et al. 2023)
 ANSWER_FIELDS = ("answer", "response", "completion", "output", "chosen")
-
-
-class File(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def data(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -42,20 +38,20 @@ class Dialogue:
 
     @property
     def prompt(self) -> str:
-        """What the user opens with."""
-        return self.messages[0].content
+        """What the user says first."""
+        return next((message.content for message in self.messages if message.role == "user"), "")
 
     def row(self) -> dict[str, Any]:
         return {"id": self.id, "messages": [message.model_dump() for message in self.messages]}
 
 
-def read_dialogues(files: Iterable[File]) -> Iterator[Dialogue]:
+def read_dialogues(files: Iterable[RawFile]) -> Iterator[Dialogue]:
     """All dialogues in order. Raises HeadwaterError naming file and row for what is no dialogue."""
     for file in files:
         suffix = PurePosixPath(file.name).suffix.lower()
         if suffix not in READERS:
-            raise HeadwaterError("is no file of dialogues", where=file.name, mend=f"these are read: {', '.join(sorted(READERS))}")
-        for number, messages in READERS[suffix](file.name, _text(file)):
+            raise HeadwaterError("is no file of dialogues", where=file.place, mend=f"these are read: {', '.join(sorted(READERS))}")
+        for number, messages in READERS[suffix](file.data, file.place):
             if messages := _until_answer(messages):
                 yield Dialogue(f"{file.name}#{number}", messages)
 
@@ -70,59 +66,53 @@ def load_rows(path: Any) -> list[Dialogue]:
 Numbered = Iterator[tuple[int, tuple[Message, ...]]]
 
 
-def _text(file: File) -> str:
-    try:
-        return file.data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise HeadwaterError("is not UTF-8", where=file.name, mend="convert it with `iconv -t UTF-8`") from None
-
-
-def _jsonl(name: str, text: str) -> Numbered:
-    for number, line in enumerate(text.split("\n"), start=1):
+def _jsonl(data: bytes, where: str) -> Numbered:
+    for number, line in enumerate(decode(data, where).split("\n"), start=1):
         if line.strip():
             try:
-                yield number, _row(json.loads(line), f"{name}:{number}")
-            except json.JSONDecodeError as error:
-                raise HeadwaterError(f"is no JSON ({error.msg})", where=f"{name}:{number}", mend="mend or drop the line") from None
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise HeadwaterError(f"is not valid JSON ({error})", where=f"{where}:{number}", mend="mend or drop the line") from None
+            yield number, _row(row, f"{where}:{number}")
 
 
-def _json(name: str, text: str) -> Numbered:
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise HeadwaterError(f"is no JSON ({error.msg})", where=f"{name}:{error.lineno}", mend="mend the file") from None
+def _json(data: bytes, where: str) -> Numbered:
+    rows = parse_json(data, where)
     if not isinstance(rows, list):
-        raise HeadwaterError("is not a list of dialogues", where=name, mend="wrap it in [ ]")
-    yield from ((number, _row(row, f"{name}, row {number}")) for number, row in enumerate(rows, start=1))
+        raise HeadwaterError("is not a list of dialogues", where=where, mend="wrap it in [ ]")
+    yield from ((number, _row(row, f"{where}, row {number}")) for number, row in enumerate(rows, start=1))
 
 
-def _yaml(name: str, text: str) -> Numbered:
-    try:
-        data = yaml.load(text, yaml.CBaseLoader if hasattr(yaml, "CBaseLoader") else yaml.BaseLoader)  # noqa: S506 (strings only)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise HeadwaterError("is no valid YAML", where=f"{name}:{mark.line + 1}" if mark else name, mend="mend the file") from None
-    conversations = data.get("conversations") if isinstance(data, dict) else None
+def _yaml(data: bytes, where: str) -> Numbered:
+    value = parse_yaml(data, where)
+    conversations = value.get("conversations") if isinstance(value, dict) else None
     if not isinstance(conversations, list):
-        raise HeadwaterError("has no list `conversations:`", where=name, mend="each of its entries is a list of turns")
+        raise HeadwaterError("has no list `conversations:`", where=where, mend="each of its entries is a list of turns")
     for number, turns in enumerate(conversations, start=1):
         if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
-            raise HeadwaterError("is not a list of turns", where=f"{name}, conversation {number}", mend="give each turn as text")
+            raise HeadwaterError(
+                "is not a list of turns", where=f"{where}, conversation {number}", mend="give each turn as text, in quotes"
+            )
         yield number, _alternating(turns)
 
 
-def _tabbed(name: str, text: str) -> Numbered:
-    for number, line in enumerate(text.split("\n"), start=1):
+def _tabbed(data: bytes, where: str) -> Numbered:
+    for number, line in enumerate(decode(data, where).split("\n"), start=1):
         if line.strip():
             parts = line.split("\t")
             if len(parts) != 2:
-                raise HeadwaterError("is not a prompt, a tab and an answer", where=f"{name}:{number}", mend="mend or drop the line")
+                raise HeadwaterError("is not a prompt, a tab and an answer", where=f"{where}:{number}", mend="mend or drop the line")
             yield number, _alternating(parts)
 
 
-def _csv(name: str, text: str) -> Numbered:
-    for number, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
-        yield number, _row(row, f"{name}:{number}")
+def _csv(data: bytes, where: str) -> Numbered:
+    csv.field_size_limit(1 << 30)
+    reader = csv.DictReader(io.StringIO(decode(data, where), newline=""), strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, _row(row, f"{where}:{reader.line_num}")
+    except csv.Error as error:
+        raise HeadwaterError(f"is not CSV ({error})", where=f"{where}:{reader.line_num}", mend="mend it, or convert it to JSONL") from None
 
 
 READERS = {".jsonl": _jsonl, ".json": _json, ".yml": _yaml, ".yaml": _yaml, ".tsv": _tabbed, ".txt": _tabbed, ".csv": _csv}
@@ -134,7 +124,8 @@ def _row(row: Any, where: str) -> tuple[Message, ...]:
         raise HeadwaterError("is not an object", where=where, mend="give messages, or a prompt and an answer")
     if "messages" in row:
         try:
-            return tuple(Message(**message) for message in row["messages"])
+            messages = [Message(**message) for message in row["messages"]]
+            return tuple(message.model_copy(update={"content": mend_surrogates(message.content)}) for message in messages)
         except (ValidationError, TypeError):
             raise HeadwaterError("has messages that are no {role, content}", where=where, mend="roles: system, user, assistant") from None
     prompt = next((row[field] for field in PROMPT_FIELDS if field in row), None)
@@ -142,11 +133,16 @@ def _row(row: Any, where: str) -> tuple[Message, ...]:
     if not isinstance(prompt, str) or not isinstance(answer, str):
         mend = f"name them as one of {', '.join(PROMPT_FIELDS)} and one of {', '.join(ANSWER_FIELDS)}"
         raise HeadwaterError("has neither `messages` nor a prompt and an answer", where=where, mend=mend)
+    context = row.get(CONTEXT_FIELD)
+    if "instruction" in row and isinstance(context, str) and context.strip():
+        prompt = f"{prompt}\n\n{context}"
     return _alternating([prompt, answer])
 
 
 def _alternating(turns: list[str]) -> tuple[Message, ...]:
-    return tuple(Message(role="assistant" if place % 2 else "user", content=turn.strip()) for place, turn in enumerate(turns))
+    return tuple(
+        Message(role="assistant" if place % 2 else "user", content=mend_surrogates(turn.strip())) for place, turn in enumerate(turns)
+    )
 
 
 def _until_answer(messages: tuple[Message, ...]) -> tuple[Message, ...]:

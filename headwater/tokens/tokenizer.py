@@ -48,6 +48,10 @@ class Tokenizer:
             json = Path(path).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise HeadwaterError("no such file", where=path, mend="a model directory has its tokenizer.json") from None
+        except UnicodeDecodeError:
+            raise HeadwaterError(
+                "is no tokenizer.json (not UTF-8)", where=path, mend="it was damaged, or is another kind of file"
+            ) from None
         try:
             return cls(json)
         except HeadwaterError as error:

@@ -94,6 +94,11 @@ def test_discounts_are_the_closed_form() -> None:
     assert ngram.discounts(counts) == pytest.approx((1 - 2 * y * 20 / 40, 2 - 3 * y * 12 / 20, 3 - 4 * y * 9 / 12))
 
 
+def test_a_discount_that_would_add_is_replaced() -> None:
+    counts = np.array([1] * 10 + [2] * 2 + [3] * 9)  # D2 would be 2 - 3 · 10/14 · 9/2, below 0
+    assert ngram.discounts(counts)[1] == 1.0
+
+
 def test_what_was_never_seen_stays_possible_where_discounts_cannot_be_estimated() -> None:
     nats = ngram.train([b"aaaaaaaa"], 5).nats([b"z"])[0]
     assert np.isfinite(nats).all()

@@ -92,6 +92,36 @@ def test_the_answers_tokens_alone_are_scored(bench: Bench, monkeypatch: pytest.M
     assert run_task(config, bench)["value"] == 1
 
 
+def test_the_figure_is_per_byte_and_acc_is_not(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte of a true answer costs a little less than one of a wrong answer: per byte always right, in all only if short."""
+    config = replace_shots(SHORT, 0)
+    questions = continuation_questions(config, bench)
+
+    def nearly_even(network: Any, sequences: Sequence[list[int]], *_: Any, **__: Any) -> list[np.ndarray]:
+        found = []
+        for index, sequence in enumerate(sequences):
+            question, choice = questions[index // 4], index % 4
+            nats = np.zeros(len(sequence) - 1)
+            nats[-len(question.choices[choice].encode()) :] = 0.95 if choice == question.truth else 1.0
+            found.append(nats)
+        return found
+
+    monkeypatch.setattr(tasks, "token_nats", nearly_even)
+    sizes = [[len(choice.encode()) for choice in question.choices] for question in questions]
+    shortest = [
+        0.95 * size[question.truth] < min(size[: question.truth] + size[question.truth + 1 :])
+        for question, size in zip(questions, sizes, strict=True)
+    ]
+    result = run_task(config, bench)
+    assert (result["value"], result["acc"]) == (1, pytest.approx(np.mean(shortest), abs=1e-5))
+    assert result["acc"] < 1
+
+
+def test_chance_is_measured_on_other_answers_only(bench: Bench) -> None:
+    questions = completion_questions(Completion(context_characters=40, answer_characters=20), bench)
+    assert all(question.choices and question.excerpt.answer not in question.choices for question in questions)
+
+
 def test_prompts_fit_and_whole_shots_go_first(bench: Bench) -> None:
     questions = continuation_questions(replace_shots(SHORT, 3), bench)
     for room in (1000, 100, 60, 10, 1):

@@ -15,7 +15,7 @@ def section(stages: Stages, words: Words) -> Section | None:
     funnel = stage.json("funnel.json", Funnel)
     body = _body(funnel, words) if funnel is not None and funnel.steps else {}
     lead = _lead(funnel, words) if funnel is not None and funnel.steps else ""
-    return Section("corpus", words("corpus_title"), lead, "corpus", body, stage.troubles)
+    return Section("corpus", words("corpus_title"), lead, "corpus", body)
 
 
 def _lead(funnel: Funnel, words: Words) -> str:

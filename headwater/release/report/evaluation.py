@@ -137,7 +137,7 @@ def section(stages: Stages, evaluation: Evaluation | None, words: Words) -> Sect
     if "evaluate" not in stages:
         return None
     if evaluation is None:
-        return Section("evaluate", words("evaluate_title"), "", "blank", {}, stages["evaluate"].troubles)
+        return Section("evaluate", words("evaluate_title"), "", "blank")
     scored = [task for task in evaluation.tasks if task.value is not None]
     body = {
         "bits": _bits_rows(evaluation.perplexity, words) if evaluation.perplexity else [],
@@ -153,7 +153,7 @@ def section(stages: Stages, evaluation: Evaluation | None, words: Words) -> Sect
         "human": evaluation.human_match,
     }
     figures = {**_bits_chart(evaluation.perplexity, words), **_tasks_chart(scored, words)}
-    return Section("evaluate", words("evaluate_title"), _lead(evaluation, words), "evaluation", body, stages["evaluate"].troubles, figures)
+    return Section("evaluate", words("evaluate_title"), _lead(evaluation, words), "evaluation", body, figures)
 
 
 def _lead(evaluation: Evaluation, words: Words) -> str:

@@ -162,12 +162,12 @@ S = TypeVar("S", bound=Shape)
 
 @dataclass
 class Stage:
-    """A stage's artifact being read, and what was found wrong on the way (sentences)."""
+    """A stage's artifact being read, and what was found wrong on the way (a sentence for each file)."""
 
     name: str
     artifact: Artifact | None
     words: Words
-    troubles: list[str] = field(default_factory=list)
+    troubles: dict[str, str] = field(default_factory=dict)
 
     def has(self, file: str) -> bool:
         """Whether a file is there to be read; one that the manifest promises and that is gone is a trouble."""
@@ -184,9 +184,7 @@ class Stage:
         return self.artifact.path / file
 
     def trouble(self, key: str, file: str, **values: Any) -> None:
-        sentence = self.words(key, file=f"{self.name}/{file}", **values)
-        if sentence not in self.troubles:
-            self.troubles.append(sentence)
+        self.troubles[file] = self.words(key, file=f"{self.name}/{file}", **values)
 
     def json(self, file: str, shape: type[S]) -> S | None:
         """A JSON file as `shape`, or None when it is absent or damaged."""

@@ -47,8 +47,7 @@ def section(stages: Stages, words: Words) -> Section:
     }
     size = sum(stage.artifact.size for stage in stages.values() if stage.artifact)
     lead = words("lineage_lead", stages=words.many("stage", len(stages)), size=words.size(size))
-    troubles = [trouble for stage in stages.values() if stage.artifact is None for trouble in stage.troubles]
-    return Section("lineage", words("lineage_title"), lead, "lineage", body, troubles)
+    return Section("lineage", words("lineage_title"), lead, "lineage", body)
 
 
 def parents(stages: Stages) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:

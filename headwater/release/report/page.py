@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from headwater.core.artifact import Workspace
+from headwater.core.artifact import JOURNAL, MANIFEST, Workspace
 from headwater.core.storage import disk_trouble, write_atomically
 from headwater.release.report import corpus, evaluation, lineage, provenance, tokenizer, training
-from headwater.release.report.evidence import RIVER, Stage, read_stages
+from headwater.release.report.evidence import Stages, read_stages
 from headwater.release.report.overview import overview
 from headwater.release.report.palette import COLOURS, css
-from headwater.release.report.section import Section
 from headwater.release.report.words import Words
 
 HERE = Path(__file__).parent
+# Sections of stages and files that have another's.
+SHOWN_IN = {
+    "tokens": "tokenizer",
+    MANIFEST: "lineage",
+    "samples.jsonl": "samples",
+    f"{JOURNAL}/time.json": "environment",
+    f"{JOURNAL}/environment.json": "environment",
+}
 
 
 def write_report(workspace: Workspace, out: Path, lang: Literal["en", "zh"] = "en") -> Path:
@@ -44,6 +52,7 @@ def render(workspace: Workspace, words: Words) -> str:
 
     stages = read_stages(workspace, words)
     evaluated = evaluation.read(stages)
+    summary = overview(workspace.root, stages, evaluated, words)
     found = [
         lineage.section(stages, words),
         corpus.section(stages, words),
@@ -53,7 +62,6 @@ def render(workspace: Workspace, words: Words) -> str:
         training.samples(stages, words),
         evaluation.section(stages, evaluated, words),
         provenance.release(stages, words),
-        *(_other(stage, words) for name, stage in stages.items() if name not in RIVER and stage.troubles),
         provenance.environment(stages, words),
     ]
     sections = [section for section in found if section is not None]
@@ -65,8 +73,9 @@ def render(workspace: Workspace, words: Words) -> str:
     )  # fmt: skip
     return environment.get_template("page.jinja").render(
         words=words,
-        overview=overview(workspace.root, stages, evaluated, words),
+        overview=summary,
         sections=sections,
+        troubles=troubles_by_section(stages, [section.id for section in sections]),
         style=Markup(css() + (HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 (our own files)
         figures=figures,
         colours=list(COLOURS.values()),
@@ -82,5 +91,11 @@ def policy(scripts: list[str]) -> str:
     return f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src {allowed}"
 
 
-def _other(stage: Stage, words: Words) -> Section:
-    return Section(f"stage-{stage.name}", words.name("stage", stage.name), "", "blank", {}, stage.troubles)
+def troubles_by_section(stages: Stages, shown: Iterable[str]) -> dict[str, list[str]]:
+    """Each damaged file's sentence in the section that would have shown it; where that is absent, in its stage's, or the last."""
+    found: dict[str, list[str]] = {id: [] for id in shown}
+    for name, stage in stages.items():
+        for file, sentence in stage.troubles.items():
+            homes = (SHOWN_IN.get(file), SHOWN_IN.get(name, name), "environment")
+            found[next(home for home in homes if home in found)].append(sentence)
+    return found

@@ -15,9 +15,7 @@ def release(stages: Stages, words: Words) -> Section | None:
     if (stage := stages.get("release")) is None:
         return None
     parity = stage.json("parity.json", Parity)
-    return Section(
-        "release", words("release_title"), _parity(parity, words) if parity else "", "release", {"parity": parity}, stage.troubles
-    )
+    return Section("release", words("release_title"), _parity(parity, words) if parity else "", "release", {"parity": parity})
 
 
 def _parity(parity: Parity, words: Words) -> str:
@@ -38,9 +36,7 @@ def environment(stages: Stages, words: Words) -> Section:
     if machines:
         machine: Environment = machines[0][1]
         lead = words("environment_lead", machine=machine_name(machine, words), python=machine.python)
-    # Here only what no other section tells: the journal's own files, and manifests of stages without a section.
-    troubles = sorted({trouble for stage in stages.values() for trouble in stage.troubles if "/journal/" in trouble})
-    return Section("environment", words("environment_title"), lead, "environment", body, troubles)
+    return Section("environment", words("environment_title"), lead, "environment", body)
 
 
 def machine_name(machine: Environment, words: Words) -> str:

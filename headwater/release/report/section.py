@@ -1,4 +1,4 @@
-"""What is a section of the page? A title, one sentence that says what is seen, the troubles met, and what its template shows."""
+"""What is a section of the page? A title, one sentence that says what is seen, and what its template shows."""
 
 from __future__ import annotations
 
@@ -16,5 +16,4 @@ class Section:
     lead: str
     template: str
     body: Mapping[str, Any] = field(default_factory=dict)
-    troubles: list[str] = field(default_factory=list)
     charts: Mapping[str, dict[str, Any]] = field(default_factory=dict)

@@ -33,8 +33,7 @@ def section(stages: Stages, words: Words) -> Section | None:
         "dtype": index.dtype if index else "",
         "samples": samples,
     }
-    troubles = [trouble for part in (stage, tokens) if part for trouble in part.troubles]
-    return Section("tokenizer", words("tokenizer_title"), _lead(statistics, index, words), "tokenizer", body, troubles)
+    return Section("tokenizer", words("tokenizer_title"), _lead(statistics, index, words), "tokenizer", body)
 
 
 def _lead(statistics: Statistics | None, index: Tokens | None, words: Words) -> str:
@@ -60,11 +59,19 @@ def _samples(stage: Stage, corpus: Stage | None, words: Words) -> list[dict[str,
         return []
     shown = []
     for code, text in texts_by_language(corpus).items():
-        text = text[:SHOWN]
+        text = passage(text)
         pieces = split(tokenizer, text)
         shown.append({"language": words.language(code), "code": code, "pieces": pieces, "tokens": sum(len(ids) for _, ids in pieces),
                       "bytes": len(text.encode())})  # fmt: skip
     return shown
+
+
+def passage(text: str) -> str:
+    """Some lines from the middle of a text: titles and lists of persons stand at its beginning."""
+    if len(text) <= 3 * SHOWN:
+        return text[:SHOWN]
+    middle = text[len(text) // 2 :]
+    return middle[middle.find("\n", 0, SHOWN) + 1 :].lstrip()[:SHOWN].rstrip()
 
 
 def split(tokenizer: Tokenizer, text: str) -> list[Piece]:

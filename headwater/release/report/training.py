@@ -47,30 +47,26 @@ def section(stages: Stages, name: str, words: Words, ngram: tuple[int, float] | 
     }
     lead = _lead(train, validation, incidents, stage, words)
     figures = {f"{name}-{key}": figure for key, figure in figures.items()}
-    return Section(name, words(f"{name}_title"), lead, "training", body, stage.troubles, figures)
+    return Section(name, words(f"{name}_title"), lead, "training", body, figures)
 
 
 def samples(stages: Stages, words: Words) -> Section | None:
     """What the model wrote to the same prompts as it learnt, later steps first."""
     prompts: dict[tuple[str, str], list[Sample]] = {}
-    troubles: list[str] = []
     for name in ("pretrain", "sft"):
         if (stage := stages.get(name)) is not None:
             for sample in stage.rows("samples.jsonl", Sample):
                 prompts.setdefault((name, sample.prompt), []).append(sample)
-            troubles += [trouble for trouble in stage.troubles if "samples.jsonl" in trouble]
-    if not prompts and not troubles:
+    if not prompts:
         return None
     threads = [
         {"stage": name, "prompt": prompt, "said": [(row.step, row.text.removeprefix(prompt)) for row in sorted(rows, key=_late)]}
         for (name, prompt), rows in prompts.items()
     ]
     steps = sorted({row.step for rows in prompts.values() for row in rows})
-    lead = ""
-    if steps:
-        asked, moments = words.many("prompt", len(prompts)), words.many("moment", len(steps))
-        lead = words("samples_lead", prompts=asked, moments=moments, first=words.exact(steps[0]), last=words.exact(steps[-1]))
-    return Section("samples", words("samples_title"), lead, "samples", {"threads": threads}, troubles)
+    asked, moments = words.many("prompt", len(prompts)), words.many("moment", len(steps))
+    lead = words("samples_lead", prompts=asked, moments=moments, first=words.exact(steps[0]), last=words.exact(steps[-1]))
+    return Section("samples", words("samples_title"), lead, "samples", {"threads": threads})
 
 
 def _late(sample: Sample) -> int:

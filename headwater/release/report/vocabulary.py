@@ -93,10 +93,10 @@ WORDS: dict[str, tuple[str, str]] = {
     # corpus
     "corpus_title": ("Corpus", "语料"),
     "corpus_lead": (
-        "Of {read} ({read_size}) {kept} were kept: {kept_size} of text, {share} of the bytes read.",
+        "Of {read} ({read_size}), {kept} were kept: {kept_size} of text, {share} of the bytes read.",
         "读入 {read}（{read_size}），保留 {kept}：文本 {kept_size}，为所读字节的 {share}。",
     ),
-    "corpus_most": ("Most documents fell to one rule, “{rule}”: {documents}.", "去除最多的规则是“{rule}”：{documents}。"),
+    "corpus_most": ("The rule that took most was “{rule}”: {documents}.", "去除最多的规则是“{rule}”：{documents}。"),
     "funnel": ("What each step left", "各步骤之后所剩"),
     "after_step": ("After", "步骤"),
     "size": ("Size", "大小"),
