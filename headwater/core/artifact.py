@@ -24,7 +24,7 @@ from headwater.core.config import Config, validate
 from headwater.core.errors import HeadwaterError
 from headwater.core.fingerprint import hash_value
 from headwater.core.progress import Reporter
-from headwater.core.storage import disk_trouble, hash_file, read_json, write_json
+from headwater.core.storage import disk_trouble, hash_file, read_json, settle, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -72,6 +72,8 @@ class Artifact:
     def verify(self) -> None:
         """Compare every file with the manifest. Raises HeadwaterError naming the first that differs."""
         found = hash_files(self.path)
+        for name in found.keys() - self.manifest.files.keys():
+            raise HeadwaterError("was put in after the artifact was made", where=self.path / name, mend="take it out")
         for name, digest in self.manifest.files.items():
             if found.get(name) != digest:
                 state = "is missing" if name not in found else "was changed after it was written"
@@ -146,10 +148,14 @@ class Workspace:
         final = self.folder(request.stage, request.fingerprint)
         partial = final.with_name(final.name + ".partial")
         with disk_trouble(self.root):
-            if partial.exists() and not request.resumes:
-                shutil.rmtree(partial)
-            partial.mkdir(parents=True, exist_ok=True)
-            with _Lock(partial):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with _Lock(final):
+                if self.find(request.stage, request.fingerprint) is not None:  # made while we were looking
+                    self.point(request.stage, final)
+                    return Artifact.open(final)
+                if partial.exists() and not request.resumes:
+                    shutil.rmtree(partial)
+                partial.mkdir(exist_ok=True)
                 try:
                     outcome = request.run(Work(partial, inputs, seed, report))
                 except HeadwaterError:
@@ -195,6 +201,7 @@ class Request:
 
 def seal(partial: Path, request: Request, inputs: Mapping[str, Artifact], outcome: Outcome) -> None:
     """Write the manifest: from here on the folder is an artifact as soon as it is renamed."""
+    settle(partial)
     files = hash_files(partial)
     manifest = Manifest(
         stage=request.stage,
@@ -212,33 +219,32 @@ def seal(partial: Path, request: Request, inputs: Mapping[str, Artifact], outcom
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """`{relative name: content hash}` of an artifact's files, without its manifest, journal and lock."""
+    """`{relative name: content hash}` of an artifact's files, without its manifest and journal."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
     names = {file.relative_to(folder).as_posix(): file for file in files}
-    return {name: hash_file(file) for name, file in names.items() if name not in (MANIFEST, LOCK) and not name.startswith(JOURNAL + "/")}
-
-
-LOCK = ".lock"
+    return {name: hash_file(file) for name, file in names.items() if name != MANIFEST and not name.startswith(JOURNAL + "/")}
 
 
 class _Lock:
-    """One process at a time in a partial folder; the kernel frees it when the holder dies, however it dies."""
+    """One process at a time at an artifact; the kernel frees it when the holder dies, however it dies.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    The file stands beside the folder, so that nobody has to touch the folder before holding it.
+    """
+
+    def __init__(self, artifact: Path) -> None:
+        self.path = artifact.with_name(artifact.name + ".lock")
 
     def __enter__(self) -> None:
         import fcntl
 
-        self.file = open(self.folder / LOCK, "w")
+        self.file = open(self.path, "w")
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.file.close()
-            raise HeadwaterError("another process is making this very artifact", where=self.folder,
+            raise HeadwaterError("another process is making this very artifact", where=self.path,
                                  mend="wait for it, or stop it") from None  # fmt: skip
 
     def __exit__(self, *_: object) -> None:
-        for folder in (self.folder, self.folder.with_name(self.folder.name.removesuffix(".partial"))):
-            (folder / LOCK).unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         self.file.close()

@@ -25,7 +25,7 @@ from headwater.core.errors import HeadwaterError, nearest
 class Config(BaseModel):
     """Base of every config: frozen, unknown keys refused (with the nearest known one)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -71,6 +71,10 @@ def load(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
     """
     text = _read_text(Path(path))
     data, lines = _parse_yaml(text, str(path))
+    if data is None:
+        raise HeadwaterError("is empty", where=path, mend="a recipe names at least one stage")
+    if not isinstance(data, dict):
+        raise HeadwaterError("is not a mapping of keys to values", where=path, mend="start from `headwater recipes demo`")
     for override in overrides:
         _apply_override(data, lines, override)
     return validate(schema, data, lines, str(path))
@@ -97,35 +101,43 @@ def _read_text(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 without its traps: `1e-3` is a number here, and a repeated key is an error."""
+    """YAML without the traps of its version 1.1: `1e-3` is a number, `010` is ten, `no` and `1:30` are words, a date is text."""
+
+    # Only these of YAML 1.1 are kept; the rest follows.
+    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own idiom)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
-    list("-+0123456789."),
-)
+def _resolve(tag: str, pattern: str, first: str) -> None:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+
+
+_resolve("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")
+_resolve("int", r"^[-+]?[0-9][0-9_]*$", "-+0123456789")
+_resolve("float", r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$", "-+0123456789.")
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
 
 
 def _parse_yaml(text: str, where: str) -> tuple[Any, dict[tuple[Any, ...], str]]:
     """The data, and for each path in it the `file:line` where it stands."""
     lines: dict[tuple[Any, ...], str] = {}
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            raise HeadwaterError("is empty", where=where, mend="a recipe names at least one stage")
+            return None, lines
         _note_lines(node, (), lines, where)
         data = loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = where if mark is None else f"{where}:{mark.line + 1}"
-        problem = getattr(error, "problem", None) or "cannot be read"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
         raise HeadwaterError(f"not valid YAML ({problem})", where=at, mend="check indentation, colons and quotes") from None
-    finally:
-        loader.dispose()
-    if not isinstance(data, dict):
-        raise HeadwaterError("is not a mapping of keys to values", where=where, mend="start from `headwater recipes demo`")
+    except (ValueError, RecursionError) as error:  # a tag such as !!int on what is none; an alias inside its own anchor
+        problem = "it contains itself" if isinstance(error, RecursionError) else str(error)
+        raise HeadwaterError(f"not valid YAML ({problem})", where=where, mend="check its !tags and *aliases") from None
     return data, lines
 
 
@@ -134,6 +146,8 @@ def _note_lines(node: yaml.Node, path: tuple[Any, ...], lines: dict[tuple[Any, .
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise HeadwaterError("a key must be a plain word", where=f"{where}:{key.start_mark.line + 1}", mend="quote what has braces")
             if key.value in seen:
                 raise HeadwaterError(f"key '{key.value}' stands twice", where=f"{where}:{key.start_mark.line + 1}", mend="keep one")
             seen.add(key.value)
@@ -148,28 +162,30 @@ def _apply_override(data: Any, lines: dict[tuple[Any, ...], str], override: str)
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise HeadwaterError("is not of the form key=value", where=f"override '{override}'", mend="for example pretrain.steps=200")
-    try:
-        parsed = yaml.load(value, _Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError:
-        raise HeadwaterError("value is not valid YAML", where=f"override '{override}'", mend="quote it for the shell") from None
-    path: tuple[Any, ...] = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+    where = f"override '{override}'"
+    parsed, _ = _parse_yaml(value, where)
+    path: tuple[Any, ...] = ()
     target = data
-    for depth, part in enumerate(path):
+    words = key.split(".")
+    for depth, word in enumerate(words):
+        part: Any = int(word) if isinstance(target, list) and word.isdecimal() else word
+        path = (*path, part)
         inside = isinstance(target, dict) or (isinstance(target, list) and isinstance(part, int) and part < len(target))
         if not inside:
             raise HeadwaterError(f"'{'.'.join(map(str, path[:depth]))}' has nothing at '{part}'", where=f"override '{override}'",
                                  mend="name keys of the recipe, with numbers for places in a list")  # fmt: skip
-        if depth == len(path) - 1:
+        if depth == len(words) - 1:
             target[part] = parsed
         elif isinstance(target, dict):
             if target.get(part) is None:
                 target[part] = {}
+                lines[path] = where
             target = target[part]
         else:
             target = target[part]
     for known in [known for known in lines if known[: len(path)] == path]:
         del lines[known]
-    lines[path] = f"override '{override}'"
+    lines[path] = where
 
 
 def _sentence(error: ValidationError, data: Any, lines: dict[tuple[Any, ...], str], where: str) -> HeadwaterError:

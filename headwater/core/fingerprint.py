@@ -28,7 +28,7 @@ def hash_value(value: Any) -> str:
     """xxh3-128 of a JSON-able value, independent of key order."""
     import json
 
-    return xxhash.xxh3_128_hexdigest(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode())
+    return xxhash.xxh3_128_hexdigest(json.dumps(value, sort_keys=True, ensure_ascii=False).encode())
 
 
 def code_of(module: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ On a terminal bars are live (rich); elsewhere a line is printed every ten second
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from types import TracebackType
@@ -81,17 +82,23 @@ class TerminalReporter(Reporter):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        self._live = Progress(
-            TextColumn("  {task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[count]}"), TimeElapsedColumn(),
-            TimeRemainingColumn(), TextColumn("[dim]{task.fields[figures]}"), console=Console(stderr=True), transient=True,
-        )  # fmt: skip
+        # markup=False: file names have brackets, which rich would take for colours.
+        columns = (
+            TextColumn("  {task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}", style="dim", markup=False),
+        )
+        self._live = Progress(*columns, console=Console(stderr=True), transient=True)
         self._tasks: dict[Bar, Any] = {}
         self._drawn: dict[Bar, float] = {}
 
     def say(self, message: str, **fields: Any) -> None:
         from rich.markup import escape
 
-        self._live.console.print(escape(message), highlight=False, soft_wrap=True)
+        self._live.console.print(escape(message), highlight=False, soft_wrap=True, emoji=False)
 
     def _start(self, bar: Bar) -> None:
         if not self._tasks:
@@ -135,7 +142,7 @@ class JsonReporter(Reporter):
                      **bar.figures})  # fmt: skip
 
     def _write(self, event: dict[str, Any]) -> None:
-        print(json.dumps(event, ensure_ascii=False, default=str), flush=True)
+        print(json.dumps(_finite(event), ensure_ascii=False, default=str, allow_nan=False), flush=True)
 
 
 def reporter(as_json: bool = False) -> Reporter:
@@ -143,6 +150,15 @@ def reporter(as_json: bool = False) -> Reporter:
     if as_json:
         return JsonReporter()
     return TerminalReporter() if sys.stderr.isatty() else Reporter()
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: what is not finite is told as its name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _count(bar: Bar) -> str:

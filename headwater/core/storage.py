@@ -25,15 +25,18 @@ def expand(pattern: str) -> list[str]:
     """
     fs, path = _filesystem(pattern)
     try:
+        if fs.isfile(path):  # whoever names a file means it, even with a glob's signs or a dot in its name
+            return [fs.unstrip_protocol(path).removeprefix("file://")]
         if fs.isdir(path):
             found = fs.find(path)
         elif any(sign in path for sign in "*?["):
             found = [name for name in fs.glob(path) if not fs.isdir(name)]
         else:
-            found = [path] if fs.exists(path) else []
+            found = []
     except PermissionError:
         raise HeadwaterError("may not be read", where=pattern, mend="check its permissions") from None
-    found = sorted(name for name in found if not Path(name).name.startswith("."))
+    named = path.split("/")
+    found = sorted(name for name in found if not any(part.startswith(".") for part in name.split("/") if part not in named))
     if not found:
         kind = "no file matches" if any(sign in path for sign in "*?[") else "no such file"
         raise HeadwaterError(kind, where=pattern, mend=f"check the path (relative ones start at {os.getcwd()})")
@@ -70,6 +73,8 @@ def hash_file(path: str | Path) -> str:
         with fs.open(name, "rb") as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
+    except IsADirectoryError:
+        raise HeadwaterError("is a directory, not a file", where=path, mend="name a file in it") from None
     except FileNotFoundError:
         raise HeadwaterError("no such file", where=path, mend="check the path") from None
     except PermissionError:
@@ -89,6 +94,14 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def settle(folder: Path) -> None:
+    """Have every file below a folder on the disk itself, so that a power cut after a rename finds them whole."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            with open(file, "rb") as handle:
+                os.fsync(handle.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
-from headwater.core.random import torch_stream
+from headwater.core.random import stream
 from headwater.model.config import ModelConfig
 from headwater.model.network import Network
 
@@ -45,6 +46,7 @@ def initialise(network: Network, config: ModelConfig, seed: int) -> None:
             std = config.init.std
             if config.init.residual_scaling and name.endswith(RESIDUAL):
                 std /= math.sqrt(2 * config.layers)
-            tensor.normal_(0.0, std, generator=torch_stream(seed, "init", name))
+            normal = stream(seed, "init", name).standard_normal(tuple(tensor.shape), dtype=np.float32)
+            tensor.copy_(torch.from_numpy(normal)).mul_(std)
         else:
             tensor.fill_(0.0 if name.endswith(".bias") else 1.0)

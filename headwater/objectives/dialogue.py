@@ -35,7 +35,7 @@ def pack(lengths: Sequence[int], room: int) -> list[list[int]]:
 
 
 def dialogue_rows(rows: Sequence[Sequence[Encoded]], length: int, pad: int) -> Batch:
-    """`rows[b]` are the dialogues of row b, together at most `length + B` ids, since a target is one place ahead."""
+    """`rows[b]` are the dialogues of row b; one of n ids takes n - 1 of the row's `length` places, since a target is one ahead."""
     shape = (len(rows), length)
     tokens, targets = np.full(shape, pad, np.int64), np.full(shape, pad, np.int64)
     weights, positions, segments = np.zeros(shape, np.float32), np.zeros(shape, np.int64), np.zeros(shape, np.int64)

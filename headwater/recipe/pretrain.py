@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,8 +80,7 @@ def _held_out(network: Network, shards: Shards, config: Pretrain) -> dict[str, A
     )
     whole = figures.pop("all")
     by_language = {language: figure["bits_per_byte"] for language, figure in figures.items()}
-    loss = whole["bits_per_byte"] * math.log(2) * whole["bytes"] / whole["tokens"]
-    return {"bits_per_byte": whole["bits_per_byte"], "loss": loss, "by_language": by_language}
+    return {"bits_per_byte": whole["bits_per_byte"], "loss": whole["loss"], "by_language": by_language}
 
 
 def speak(network: Network, tokenizer: Tokenizer, prompts: tuple[str, ...], sampling: Sampling, seed: int) -> Iterator[tuple[str, str]]:

@@ -27,12 +27,10 @@ class Message(Config):
 
 def render(template: str, messages: Sequence[Message], generation_prompt: bool = False) -> str:
     """The dialogue as one string. Raises HeadwaterError when the template itself fails."""
-    import jinja2
-
     try:
         plain = [{"role": message.role, "content": message.content} for message in messages]
         return str(_compiled(template).render(messages=plain, add_generation_prompt=generation_prompt))
-    except jinja2.TemplateError as error:
+    except Exception as error:  # a template is a program of the user's: it may divide by zero or add text to numbers
         raise HeadwaterError(f"fails on this dialogue ({error})", where="chat template", mend="mend chat_template.jinja") from None
 
 
@@ -42,6 +40,10 @@ def encode_dialogue(
     """Ids and loss weights of a dialogue: 1 on what the assistant says and on the `<|turn|>` that closes it, else 0."""
     places = [Message(role=message.role, content=_PLACE.format(index)) for index, message in enumerate(messages)]
     parts = re.split("\ue0f0(\\d+)\ue0f1", render(template, places, generation_prompt))
+    spoken = "".join(messages[int(part)].content if index % 2 else part for index, part in enumerate(parts))
+    if spoken != render(template, messages, generation_prompt):
+        raise HeadwaterError("changes what is said, or depends on it (`| trim`, `if … in content`)", where="chat template",
+                             mend="let it put each content as it is")  # fmt: skip
     ids: list[int] = []
     weights: list[float] = []
     spoke_last = False  # whether the message just before this piece of template was the assistant's
@@ -52,8 +54,11 @@ def encode_dialogue(
             spoke_last = messages[int(part)].role == "assistant"
             weights += [float(spoke_last)] * len(new)
         else:
-            closing = 1 if spoke_last and new[:1] == [tokenizer.special("turn")] else 0
-            weights += [1.0] * closing + [0.0] * (len(new) - closing)
+            if spoke_last and new[:1] != [tokenizer.special("turn")]:
+                raise HeadwaterError("does not close the assistant's words with <|turn|>", where="chat template",
+                                     mend="put <|turn|> right after them: else a model never learns to stop")  # fmt: skip
+            weights += [float(spoke_last)] + [0.0] * (len(new) - 1) if new else []
+            spoke_last = False
         ids += new
     return ids, weights
 
@@ -64,6 +69,18 @@ def _compiled(template: str):  # type: ignore[no-untyped-def]  # jinja2 is impor
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     try:
-        return ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined).from_string(template)
+        # trim_blocks and lstrip_blocks as transformers has them: else a template of many lines means another text in serving.
+        environment = ImmutableSandboxedEnvironment(
+            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.globals["raise_exception"] = _raise_exception
+        return environment.from_string(template)
     except jinja2.TemplateSyntaxError as error:
         raise HeadwaterError(f"is no valid jinja ({error})", where="chat template", mend="mend chat_template.jinja") from None
+
+
+def _raise_exception(message: str) -> None:
+    """What templates call when they refuse a dialogue."""
+    import jinja2
+
+    raise jinja2.TemplateError(message)

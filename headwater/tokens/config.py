@@ -13,7 +13,7 @@ class BPE(Config):
     """Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019): lossless, no unknown token."""
 
     kind: Literal["bpe"] = "bpe"
-    vocab_size: int = Field(default=4096, ge=270, le=1_000_000)
+    vocab_size: int = Field(default=4096, ge=262, le=1_000_000)
     min_frequency: int = Field(default=2, ge=1)
 
 

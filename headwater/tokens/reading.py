@@ -28,8 +28,8 @@ class Windows:
             )
         self.shards, self.length, self.seed = shards, length, seed
         whole = (len(shards) - 1) // length
-        self._offsets = length if whole > 1 else 1
-        self.per_epoch = whole - 1 if whole > 1 else 1
+        self.per_epoch = max(1, whole - 1)
+        self._offsets = len(shards) - self.per_epoch * length  # the last one ends a window at the last token
         self._orders: dict[int, Permutation] = {}
 
     def start(self, index: int) -> int:

@@ -221,19 +221,19 @@ def test_the_link_is_never_absent(tmp_path: Path) -> None:
     """A reader that looks all the time sees one artifact or the other."""
     one, other = make(tmp_path, request()), make(tmp_path, request(config={"n": 2}))
     code = (
-        "import os, sys\nwhile not os.path.exists(sys.argv[1] + '/stop'):\n"
-        " open(sys.argv[1] + '/corpus/manifest.json').close()\n print(os.readlink(sys.argv[1] + '/corpus'))"
+        "import os, sys\nroot, seen = sys.argv[1], set()\nprint('ready', flush=True)\nwhile not os.path.exists(root + '/stop'):\n"
+        " open(root + '/corpus/manifest.json').close()\n seen.add(os.readlink(root + '/corpus'))\nprint(*seen)"
     )
     reader = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert reader.stdout
-    reader.stdout.readline()
+    assert reader.stdout.readline() == "ready\n"
     for _ in range(300):
         Workspace(tmp_path).point("corpus", one.path)
         Workspace(tmp_path).point("corpus", other.path)
     (tmp_path / "stop").touch()
     seen, _ = reader.communicate(timeout=20)
     assert reader.returncode == 0
-    assert set(seen.split()) <= {f"artifacts/{one.path.name}", f"artifacts/{other.path.name}"}
+    assert set(seen.split()) == {f"artifacts/{one.path.name}", f"artifacts/{other.path.name}"}
     assert {path.name for path in tmp_path.iterdir()} == {"artifacts", "corpus", "stop"}
 
 
