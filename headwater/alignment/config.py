@@ -8,7 +8,7 @@ from headwater.core.config import Config
 from headwater.corpus.config import Source
 from headwater.generation.sampling import Sampling
 from headwater.tokens.template import TEMPLATE
-from headwater.training.config import AdamW, Cosine, Training
+from headwater.training.config import AdamW, Cosine, OptimizerConfig, Training
 
 
 class HeldOut(Config):
@@ -23,7 +23,7 @@ class SFT(Training):
     sources: tuple[Source, ...] = Field(min_length=1)
     template: str = TEMPLATE
     heldout: HeldOut = HeldOut()
-    optimizer: AdamW = AdamW(lr=3e-4)
+    optimizer: OptimizerConfig = AdamW(lr=3e-4)
     schedule: Cosine = Cosine(warmup=20)
     prompts: tuple[str, ...] = ("Hello!", "你好！")
     sampling: Sampling = Sampling(max_tokens=60)

@@ -200,6 +200,8 @@ def _sentence(error: ValidationError, data: Any, lines: dict[tuple[Any, ...], st
         return HeadwaterError(f"unknown key '{key}'", where=at, mend=first["ctx"]["hint"])
     if first["type"] == "missing":
         return HeadwaterError(f"'{key}.{first['loc'][-1]}' is missing".replace("'.", "'"), where=at, mend="add it")
+    if first["type"] == "union_tag_not_found":
+        return HeadwaterError(f"'{key}' has no 'kind'", where=at, mend="say which of its kinds is meant, as in {kind: …}")
     message = first["msg"].removeprefix("Value error, ")
     given = "" if isinstance(first["input"], dict | list) or first["type"] == "value_error" else f" (given: {first['input']!r})"
     return HeadwaterError(f"{key}: {message[:1].lower()}{message[1:]}{given}" if key else message, where=at)

@@ -19,6 +19,22 @@ class AdamW(Config):
     weight_decay: NonNegativeFloat = 0.1
 
 
+class Muon(Config):
+    """Momentum made orthogonal (Jordan et al. 2024) for the matrices inside the blocks; `rest` moves tables and vectors.
+
+    Steps are scaled to the size that AdamW's have (Moonlight, Liu et al. 2025, equation 4), so that one rate fits both.
+    """
+
+    kind: Literal["muon"] = "muon"
+    lr: PositiveFloat = 2e-3
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    weight_decay: NonNegativeFloat = 0.1
+    rest: AdamW = AdamW(lr=2e-3)
+
+
+OptimizerConfig = Annotated[AdamW | Muon, Field(discriminator="kind")]
+
+
 class Cosine(Config):
     """Linear warm-up over `warmup` steps, then half a cosine down to `floor` of the peak rate at the last step."""
 
@@ -42,8 +58,8 @@ class Training(Config):
     steps: PositiveInt
     batch_size: PositiveInt = 32
     micro_batch: PositiveInt | None = None
-    optimizer: AdamW = AdamW()
-    schedule: Annotated[Cosine, Field()] = Cosine()
+    optimizer: OptimizerConfig = AdamW()
+    schedule: Cosine = Cosine()
     clip: PositiveFloat = 1.0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     guard: GuardConfig = GuardConfig()

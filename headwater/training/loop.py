@@ -26,7 +26,7 @@ from headwater.training.checkpoint import Checkpoints
 from headwater.training.config import Training
 from headwater.training.guard import Guard
 from headwater.training.interrupts import Interrupts
-from headwater.training.optimizer import build_optimizer, load_state, state_tensors
+from headwater.training.optimizer import Optimizers
 from headwater.training.precision import Precision, autocast, resolve
 from headwater.training.schedule import rate_at
 from headwater.training.telemetry import Telemetry
@@ -68,7 +68,7 @@ class Run:
     """What a step changes, and what a checkpoint keeps."""
 
     network: Network
-    optimizer: torch.optim.Optimizer
+    optimizers: Optimizers
     guard: Guard
     step: int = 0
     tokens: int = 0
@@ -84,7 +84,7 @@ def train(
     Raises HeadwaterError when the guard gives up or bf16 is asked for where there is none, KeyboardInterrupt (after
     writing a checkpoint) on Ctrl-C and SIGTERM.
     """
-    run = Run(network, build_optimizer(config.optimizer, network), Guard(config.guard))
+    run = Run(network, Optimizers(config.optimizer, network), Guard(config.guard))
     checkpoints = Checkpoints(work.scratch / "checkpoints")
     decided = Decided(resolve(config.precision), torch.get_num_threads())
     lengths: dict[str, int] = {}
@@ -104,7 +104,7 @@ def train(
             "logs": telemetry.lengths(),
             "decided": asdict(decided),
         }
-        checkpoints.write(run.step, network.state_dict(), state_tensors(run.optimizer, network), state)
+        checkpoints.write(run.step, network.state_dict(), run.optimizers.state(), state)
 
     def look() -> None:
         """Figures of held-out data, written down."""
@@ -144,7 +144,7 @@ def _step(run: Run, data: Data, loss: Loss, config: Training, precision: Precisi
     started = time.perf_counter()
     batch = data.batch(run.step)
     weight = batch.weight
-    run.optimizer.zero_grad(set_to_none=True)
+    run.optimizers.zero_grad()
     total = 0.0
     for number, micro in enumerate(batch.micro(config.micro_batch or len(batch))):
         torch.manual_seed(key_bits(seed, "dropout", run.step, number) & (2**63 - 1))
@@ -153,12 +153,10 @@ def _step(run: Run, data: Data, loss: Loss, config: Training, precision: Precisi
         part.backward()  # type: ignore[no-untyped-call]
         total += float(part.detach())
     norm = float(torch.nn.utils.clip_grad_norm_(run.network.parameters(), config.clip))
-    rate = config.optimizer.lr * rate_at(config.schedule, run.step, config.steps)
+    share = rate_at(config.schedule, run.step, config.steps)
     reason = run.guard.judge(total, norm)
     if reason is None:
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate
-        run.optimizer.step()
+        run.optimizers.step(share)
     run.step += 1
     run.tokens += batch.tokens_BT.numel()
     run.loss = _finite(total)
@@ -166,7 +164,7 @@ def _step(run: Run, data: Data, loss: Loss, config: Training, precision: Precisi
         documents = data.documents(run.step - 1)
         telemetry.metric("incident", run.step, reason=reason, loss=run.loss, grad_norm=_finite(norm), documents=documents)
     if run.step % config.log_every == 0 or run.step == config.steps:
-        telemetry.metric("train", run.step, tokens=run.tokens, loss=run.loss, lr=rate, grad_norm=_finite(norm))
+        telemetry.metric("train", run.step, tokens=run.tokens, loss=run.loss, lr=config.optimizer.lr * share, grad_norm=_finite(norm))
     seconds = time.perf_counter() - started
     telemetry.timing(run.step, seconds, batch.tokens_BT.numel())
     bar.advance(1, loss=total, **{"tokens/s": f"{batch.tokens_BT.numel() / seconds:,.0f}"})
@@ -175,7 +173,7 @@ def _step(run: Run, data: Data, loss: Loss, config: Training, precision: Precisi
 def _restore(run: Run, saved: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]) -> tuple[Decided, dict[str, int]]:
     tensors, moments, state = saved
     run.network.load_state_dict(tensors)
-    load_state(run.optimizer, run.network, moments)
+    run.optimizers.load(moments)
     run.guard.load(state["guard"])
     run.step, run.tokens = state["step"], state["tokens"]
     run.loss, run.validation = state["loss"], state["validation"]

@@ -108,7 +108,7 @@ def test_text_in_another_encoding_is_read(headwater: Any, small_world: Path, tmp
         (["pretrain.stepz=3"], "unknown key 'pretrain.stepz'; did you mean 'steps'?"),
         (["pretrain.steps=many"], "pretrain.steps"),
         (["sead=3"], "did you mean 'seed'?"),
-        (["pretrain.optimizer.lr=-1"], "greater than 0"),
+        (["pretrain.optimizer={kind: adamw, lr: -1}"], "greater than 0"),
         (["pretrain.model.heads=3"], "heads do not divide"),
         (["pretrain.schedule.warmup=90000"], "not shorter than the run"),
         (["tokenizer.kind=bpee"], "tokenizer"),
