@@ -5,24 +5,21 @@ pretrain (a Model) + dialogues  ->  sft (a Model with a chat template), dialogue
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from headwater.alignment.config import SFT
+from headwater.alignment.dialogues import gather
 from headwater.core.artifact import Outcome, Work
 from headwater.core.errors import HeadwaterError
-from headwater.core.random import key_bits
-from headwater.core.storage import write_atomically
-from headwater.corpus.source import files_of
 from headwater.generation.generate import generate
 from headwater.model import directory
 from headwater.model.network import Network
 from headwater.objectives.dialogue import Encoded, dialogue_rows, pack
 from headwater.tokens.batch import Batch
 from headwater.tokens.chat import Message, encode_dialogue
-from headwater.tokens.dialogues import Dialogue, read_dialogues
+from headwater.tokens.dialogues import Dialogue
 from headwater.tokens.order import Permutation
 from headwater.tokens.tokenizer import Tokenizer
 from headwater.training.loop import train
@@ -58,7 +55,7 @@ def run(config: SFT, work: Work) -> Outcome:
     base = directory.load(work.inputs["pretrain"].path)
     network, tokenizer = base.network, base.tokenizer
     room = base.config.context
-    learned, held_out, counts = _dialogues(config, work)
+    learned, held_out, counts = gather(config, work.path, work.report)
     encoded, kept = _fitting(learned, tokenizer, config.template, room)
     encoded_held_out, kept_held_out = _fitting(held_out, tokenizer, config.template, room)
     if not encoded or not encoded_held_out:
@@ -84,27 +81,6 @@ def run(config: SFT, work: Work) -> Outcome:
     metrics = {**counts, "loss": trained.loss, "validation": trained.validation, "refused_steps": trained.refused}
     metrics["epochs"] = round(config.steps * config.batch_size / len(data.rows), 3)
     return Outcome(metrics, f"{len(encoded):,} dialogues, {trained.validation['bits_per_byte']:.3f} bits/byte on held-out answers")
-
-
-def _dialogues(config: SFT, work: Work) -> tuple[list[Dialogue], list[Dialogue], dict[str, Any]]:
-    """Dialogues to learn and to hold out, written down; equal ones once, equal prompts on one side."""
-    read: dict[tuple[Message, ...], Dialogue] = {}
-    total = 0
-    for source in config.sources:
-        for dialogue in read_dialogues(files_of(source)):
-            total += 1
-            read.setdefault(dialogue.messages, dialogue)
-    held_out = [dialogue for dialogue in read.values() if _draw(dialogue.prompt) < config.heldout.fraction]
-    learned = [dialogue for dialogue in read.values() if _draw(dialogue.prompt) >= config.heldout.fraction]
-    for name, side in (("train", learned), ("heldout", held_out)):
-        lines = [json.dumps(dialogue.row(), ensure_ascii=False) + "\n" for dialogue in side]
-        write_atomically(work.path / f"dialogues.{name}.jsonl", "".join(lines))
-    return learned, held_out, {"dialogues": total, "distinct": len(read), "held_out": len(held_out)}
-
-
-def _draw(prompt: str) -> float:
-    """A number in [0, 1) that depends on the prompt alone, so that every seed holds out the same."""
-    return key_bits(0, "heldout", prompt) / 2**128
 
 
 def _fitting(dialogues: Sequence[Dialogue], tokenizer: Tokenizer, template: str, room: int) -> tuple[list[Encoded], list[Dialogue]]:

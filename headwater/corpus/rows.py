@@ -170,8 +170,8 @@ def _row(value: Any, at: str, text_field: str) -> Row | BadRow:
         return Row(value)
     if isinstance(value, dict) and isinstance(value.get(text_field), str):
         return Row(value[text_field], {key: plain(inner) for key, inner in value.items() if key != text_field})
-    if isinstance(value, list) and value and all(_line(inner) is not None for inner in value):
-        return Row("\n".join(_line(inner) or "" for inner in value))
+    if isinstance(value, list) and value and all(line_of(inner) is not None for inner in value):
+        return Row("\n".join(line_of(inner) or "" for inner in value))
     if isinstance(value, dict) and text_field not in value:
         return BadRow(_no_field(text_field, value, at))
     if isinstance(value, dict):
@@ -180,7 +180,7 @@ def _row(value: Any, at: str, text_field: str) -> Row | BadRow:
     return BadRow(HeadwaterError(kind, where=at, mend="mend the row, or set `on_bad_row: skip`"))
 
 
-def _line(value: Any) -> str | None:
+def line_of(value: Any) -> str | None:
     """A line of a dialogue; YAML makes `{Alan Turing: a pioneer}` of `- Alan Turing: a pioneer`."""
     if isinstance(value, str):
         return value

@@ -50,6 +50,8 @@ def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | 
             workspace.point(stage.name, artifact.path)
             report.say(f"{stage.name:<10} up to date   {artifact.manifest.key_figure}", stage=stage.name, state="up to date")
         else:
+            if ran == 0:
+                _check(chosen[chosen.index(stage) :], recipe, report)
             for source in inputs.values():
                 source.verify()
             report.say(f"{stage.name:<10} running", stage=stage.name, state="running")
@@ -69,6 +71,13 @@ def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | 
     if ran == 0:
         report.say("nothing to do", state="nothing to do")
     return list(made.values())
+
+
+def _check(stages: list[Stage], recipe: Recipe, report: Reporter) -> None:
+    """Let every stage that is to come look at what the user gave it, before time is spent on the first."""
+    for stage in stages:
+        if stage.check is not None:
+            importlib.import_module(stage.check).check(getattr(recipe, stage.name), report)
 
 
 def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[str, Artifact]) -> dict[str, Artifact]:

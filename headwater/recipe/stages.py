@@ -18,6 +18,7 @@ class Stage:
     takes: tuple[str, ...] = ()
     seeded: bool = False
     resumes: bool = False
+    check: str | None = None  # a module whose `check(config, report)` finds mistakes before any stage runs
 
 
 STAGES = (
@@ -25,7 +26,7 @@ STAGES = (
     Stage("tokenizer", "headwater.tokens.stages", "run_tokenizer", needs=("corpus",)),
     Stage("tokens", "headwater.tokens.stages", "run_tokens", needs=("corpus", "tokenizer")),
     Stage("pretrain", "headwater.recipe.pretrain", needs=("tokenizer", "tokens"), seeded=True, resumes=True),
-    Stage("sft", "headwater.alignment.sft", needs=("pretrain",), seeded=True, resumes=True),
+    Stage("sft", "headwater.alignment.sft", needs=("pretrain",), seeded=True, resumes=True, check="headwater.alignment.dialogues"),
     Stage("evaluate", "headwater.evaluation.stage", needs=("corpus", "tokens", "pretrain"), takes=("sft",), seeded=True),
     Stage("release", "headwater.release.stage", needs=("pretrain",), takes=("sft",)),
 )

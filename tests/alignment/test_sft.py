@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headwater.alignment.config import SFT
-from headwater.alignment.sft import DialogueData, _dialogues, _fitting
-from headwater.core.artifact import Work
+from headwater.alignment.dialogues import gather
+from headwater.alignment.sft import DialogueData, _fitting
 from headwater.core.progress import Reporter
 from headwater.tokens.chat import Message
 from headwater.tokens.config import Bytes
@@ -37,7 +37,7 @@ def sides(tmp_path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]], d
     pairs += pairs[::10]
     file.write_text("".join(json.dumps({"prompt": prompt, "answer": answer}) + "\n" for prompt, answer in pairs))
     config = SFT(sources=[{"path": str(file)}], steps=50)  # type: ignore[arg-type, list-item]
-    *_, counts = _dialogues(config, Work(tmp_path, {}, 1, Reporter()))
+    *_, counts = gather(config, tmp_path, Reporter())
     return rows(tmp_path / "dialogues.train.jsonl"), rows(tmp_path / "dialogues.heldout.jsonl"), counts
 
 

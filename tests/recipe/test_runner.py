@@ -108,6 +108,15 @@ def test_a_damaged_input_is_found_before_it_is_used(small_world: Path, headwater
     assert "train.bin: was changed after it was written" in done.stderr
 
 
+def test_bad_dialogues_are_found_before_anything_is_trained(small_world: Path, headwater: Any, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "a", "answer": "b"}\n{"prompt": 3}\n')
+    override = f"sft.sources=[{{path: '{tmp_path}/bad.jsonl'}}]"
+    done = headwater("run", small_world / "recipe.yaml", override, "--workspace", tmp_path / "ws")
+    assert done.returncode == 2
+    assert "bad.jsonl:2: has neither" in done.stderr
+    assert not (tmp_path / "ws").exists()
+
+
 @pytest.mark.fault
 @pytest.mark.slow
 def test_kill_nine_at_any_moment_changes_no_bit(small_world: Path, whole: Path, tmp_path: Path) -> None:

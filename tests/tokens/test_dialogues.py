@@ -106,6 +106,13 @@ def test_a_bad_row_is_named(name: str, text: str | bytes, where: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_turn_with_a_colon_is_still_a_turn() -> None:
+    """YAML reads `- Alan Turing: a pioneer` as a mapping; who wrote it meant the line."""
+    assert read("a.yml", "conversations:\n- - Who?\n  - Alan Turing: a pioneer\n") == [
+        [("user", "Who?"), ("assistant", "Alan Turing: a pioneer")]
+    ]
+
+
 def test_half_an_emoji_is_mended_as_in_the_corpus() -> None:
     assert read("a.jsonl", r'{"prompt": "half \ud83d", "answer": "a"}') == [[("user", "half ?"), ("assistant", "a")]]
 
