@@ -26,4 +26,4 @@ class SFT(Training):
     optimizer: OptimizerConfig = AdamW(lr=3e-4)
     schedule: Cosine = Cosine(warmup=20)
     prompts: tuple[str, ...] = ("Hello!", "你好！")
-    sampling: Sampling = Sampling(max_tokens=60)
+    sampling: Sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=60)

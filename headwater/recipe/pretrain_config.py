@@ -16,4 +16,4 @@ class Pretrain(Training):
     across_documents: bool = Field(default=True, description="whether a token may see earlier documents of its window, as GPT-3's did")
     validation_documents: PositiveInt = Field(default=200, description="held-out documents scored during training, evenly spaced")
     prompts: tuple[str, ...] = ("",)
-    sampling: Sampling = Sampling(max_tokens=100)
+    sampling: Sampling = Sampling(temperature=0.8, top_p=0.95, max_tokens=100)
