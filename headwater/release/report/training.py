@@ -60,7 +60,12 @@ def samples(stages: Stages, words: Words) -> Section | None:
     if not prompts:
         return None
     threads = [
-        {"stage": name, "prompt": prompt, "said": [(row.step, row.text.removeprefix(prompt)) for row in sorted(rows, key=_late)]}
+        {
+            "stage": name,
+            "prompt": prompt,
+            "before": prompt if name == "pretrain" else "",  # an answer does not go on with its question
+            "said": [(row.step, row.text.removeprefix(prompt)) for row in sorted(rows, key=_late)],
+        }
         for (name, prompt), rows in prompts.items()
     ]
     steps = sorted({row.step for rows in prompts.values() for row in rows})
