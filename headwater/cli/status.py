@@ -11,6 +11,8 @@ from headwater.core.errors import HeadwaterError
 from headwater.core.storage import read_json, read_jsonl
 from headwater.recipe.stages import STAGES
 
+WIDE = 200  # characters of a line where nobody's window ends
+
 
 def open_workspace(root: Path) -> Workspace:
     if not (root / "artifacts").is_dir():
@@ -34,7 +36,8 @@ def status(root: Path, as_json: bool) -> None:
     for row in rows:
         seconds = "" if row["seconds"] is None else duration(row["seconds"])
         table.add_row(row["stage"], row["state"], seconds, size(row["bytes"]), row["key_figure"])
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDE)).print(table)
 
 
 def _row(workspace: Workspace, stage: str) -> dict[str, Any] | None:

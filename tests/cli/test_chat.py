@@ -1,0 +1,70 @@
+"""Talking to a model: streams, remembers, forgets the oldest when the context is full, ends cleanly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.cli.chat import answer
+from headwater.generation.sampling import Sampling
+from headwater.model import directory
+from headwater.model.config import ModelConfig
+from headwater.tokens.chat import Message
+from headwater.tokens.config import Bytes
+from headwater.tokens.template import TEMPLATE
+from headwater.tokens.tokenizer import train
+
+BYTES = train(Bytes(), [])
+SHAPE = ModelConfig(layers=1, width=32, heads=2, context=64).with_vocabulary(BYTES.vocab_size)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    directory.save(folder, SHAPE.build(1), SHAPE, BYTES, TEMPLATE)
+    return folder
+
+
+def test_one_answer_and_the_same_again(headwater: Any, path: Path) -> None:
+    first = headwater("chat", path, "--prompt", "你好", "--max-tokens", 8, "--seed", 3)
+    second = headwater("chat", path, "--prompt", "你好", "--max-tokens", 8, "--seed", 3)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    assert first.stdout.endswith("\n")
+
+
+def test_a_dialogue_from_standard_input(headwater: Any, path: Path) -> None:
+    done = headwater("chat", path, "--max-tokens", 4, "--temperature", 0, input="hi\n/new\nhi\n\n/quit\nnever read\n")
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == second  # a new dialogue knows nothing of the one before
+
+
+def test_a_dialogue_that_outgrows_the_context_goes_on(path: Path) -> None:
+    """The oldest turns are dropped, the system's word and the last question stay."""
+    model = directory.load(path)
+    opening = [Message(role="system", content="be brief")]
+    long = [Message(role="assistant" if place % 2 else "user", content=f"turn {place} " + "x" * 20) for place in range(9)]
+    seen = []
+    short = [*opening, long[-1]]
+    greedy = Sampling(temperature=0.0, max_tokens=5)
+    seen.append("".join(answer(model, [*opening, *long], greedy, 0)))
+    seen.append("".join(answer(model, short, greedy, 0)))
+    assert seen[0] == seen[1]
+
+
+def test_a_model_without_a_template_is_told_apart(headwater: Any, tmp_path: Path) -> None:
+    directory.save(tmp_path, SHAPE.build(1), SHAPE, BYTES)
+    done = headwater("chat", tmp_path, "--prompt", "hi")
+    assert done.returncode == 2
+    assert "has no chat template: it was not fine-tuned; use `headwater generate`" in done.stderr
+
+
+def test_generate_from_a_prompt_and_from_nothing(headwater: Any, path: Path) -> None:
+    done = headwater("generate", path, "--prompt", "-", "--max-tokens", 4, input="却说")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("却说")
+    several = headwater("generate", path, "--count", 2, "--max-tokens", 4, "--json")
+    assert len(several.stdout.splitlines()) == 2
