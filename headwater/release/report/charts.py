@@ -60,10 +60,11 @@ def marks(points: Points, labels: list[str], notes: list[str], name: str) -> go.
 
 
 def level(figure: go.Figure, y: float, name: str) -> None:
-    """A dashed horizontal line to compare with, named at its right end."""
+    """A dashed horizontal line to compare with, named below its left end, where falling curves have not come yet."""
     figure.add_hline(
         y=y,
         line={"color": LIGHT["quiet"], "width": 1.5, "dash": "dash"},
+        annotation_position="bottom left",
         annotation={"text": html.escape(name), "font": {"color": LIGHT["quiet"]}},
     )
 
