@@ -25,9 +25,9 @@ JSON_SECONDS = 1.0
 class Bar:
     """Progress of one piece of work; use as a context manager."""
 
-    def __init__(self, reporter: Reporter, what: str, total: float | None, unit: str) -> None:
+    def __init__(self, reporter: Reporter, what: str, total: float | None, unit: str, done: float) -> None:
         self.reporter, self.what, self.total, self.unit = reporter, what, total, unit
-        self.done: float = 0
+        self.done = self.before = done
         self.figures: dict[str, Any] = {}
         self.started = time.monotonic()
 
@@ -54,8 +54,9 @@ class Reporter:
         """One line for people; `fields` are what a machine would want to know of it."""
         print(message, file=sys.stderr, flush=True)
 
-    def bar(self, what: str, total: float | None = None, unit: str = "") -> Bar:
-        return Bar(self, what, total, unit)
+    def bar(self, what: str, total: float | None = None, unit: str = "", done: float = 0) -> Bar:
+        """A bar of `total` units, of which `done` were done before (by a run that was interrupted, say)."""
+        return Bar(self, what, total, unit, done)
 
     def _start(self, bar: Bar) -> None:
         self._spoke[bar] = bar.started
@@ -103,7 +104,7 @@ class TerminalReporter(Reporter):
     def _start(self, bar: Bar) -> None:
         if not self._tasks:
             self._live.start()
-        self._tasks[bar] = self._live.add_task(bar.what, total=bar.total, count="", figures="")
+        self._tasks[bar] = self._live.add_task(bar.what, total=bar.total, completed=bar.done, count="", figures="")
         self._drawn[bar] = 0.0
 
     def _update(self, bar: Bar) -> None:
@@ -172,5 +173,6 @@ def _figures(bar: Bar) -> str:
 
 def _line(bar: Bar) -> str:
     took = time.monotonic() - bar.started
-    left = f", {took / bar.done * (bar.total - bar.done):.0f} s left" if bar.total and 0 < bar.done < bar.total else ""
+    now = bar.done - bar.before
+    left = f", {took / now * (bar.total - bar.done):.0f} s left" if bar.total and now > 0 and bar.done < bar.total else ""
     return f"  {bar.what}: {_count(bar)}  {_figures(bar)}  ({took:.0f} s{left})"

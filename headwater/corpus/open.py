@@ -23,6 +23,8 @@ LIMIT = 2 << 30
 DEPTH = 4
 """Archives within archives that are opened."""
 CHUNK = 1 << 20
+KEPT_PACKED = (".warc.gz", ".wet.gz")
+"""Web archives are read up to where they are damaged, so their reader unpacks them itself."""
 BITE = 4096
 """Bytes of zstandard input at a time: its ratio can pass 10,000, so a bigger bite could overrun the limit."""
 AGAIN = "fetch or pack it again"
@@ -34,6 +36,9 @@ def opened(name: str, data: bytes, where: str, depth: int = DEPTH) -> Iterator[t
 
     Raises HeadwaterError for a damaged, encrypted or oversized one.
     """
+    if name.lower().endswith(KEPT_PACKED):
+        yield name, data
+        return
     stem, dot, ending = name.rpartition(".")
     unpack = DECOMPRESSORS.get(ending.lower()) if dot else None
     if unpack is None and not (dot and ending.lower() == "zip"):

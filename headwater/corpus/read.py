@@ -1,6 +1,7 @@
 """Which documents are in a file? In: a raw file and its source. Out: documents with stable ids.
 
-By the ending: .html .htm (a page), .jsonl .json .yaml .csv .tsv .parquet (rows), and whatever else is text (one text).
+By the ending: .html .htm (a page), .warc .wet (pages of a crawl, .gz or plain), .jsonl .json .yaml .csv .tsv .parquet (rows), and
+whatever else is text (one text).
 An id is `source/file`, with `#part` (counted from 1: row, part of a divided text, pack of joined rows) where there can be
 several, and `.piece` where one was too long. Every mistake is one sentence naming file and line.
 """
@@ -20,12 +21,14 @@ from headwater.corpus.decode import decode, mend_surrogates
 from headwater.corpus.document import Document
 from headwater.corpus.rows import BadRow, Row, csv_rows, json_rows, jsonl_rows, parquet_rows, yaml_rows
 from headwater.corpus.source import RawFile
+from headwater.corpus.warc import Damage, pages_of
 
 Rows = Callable[[bytes, str, str], Iterator[Row | BadRow]]
 ROWS: dict[str, Rows] = {
     "jsonl": jsonl_rows, "ndjson": jsonl_rows, "json": json_rows, "yaml": yaml_rows, "yml": yaml_rows, "csv": csv_rows,
     "tsv": csv_rows, "parquet": parquet_rows,
 }  # fmt: skip
+ARCHIVES = (".warc", ".warc.gz", ".wet", ".wet.gz")
 PAGES = ("html", "htm", "xhtml")
 KNOWN = ("url", "language", "license", "created")
 """Fields of a row that mean the document's own."""
@@ -38,6 +41,9 @@ def read(file: RawFile, source: PathSource | PackageSource, bad_rows: Counter[st
     """
     if not file.data:
         raise HeadwaterError("is empty", where=file.place, mend="delete it or leave it out of the source's pattern")
+    if file.name.lower().endswith(ARCHIVES):
+        yield from _archived(file, source, bad_rows)
+        return
     ending = PurePosixPath(file.name).suffix.lower().lstrip(".")
     if ending in PAGES:
         yield _document(file, source, "", Row(decode(file.data, file.place, html=True)), form="html")
@@ -47,6 +53,21 @@ def read(file: RawFile, source: PathSource | PackageSource, bad_rows: Counter[st
         for number, piece in enumerate(pieces, start=1):
             place = part if len(pieces) == 1 else f"{part}.{number}" if part else f"#{number}"
             yield _document(file, source, place, Row(piece, row.fields))
+
+
+def _archived(file: RawFile, source: PathSource | PackageSource, bad_rows: Counter[str]) -> Iterator[Document]:
+    """The pages of a web archive; a page that is empty or no text, and the place where the archive breaks off, are bad rows."""
+    for number, page in enumerate(pages_of(file.data, file.place), start=1):
+        if isinstance(page, Damage):
+            bad_rows[f"{source.label}/{file.name}: {page.what}"] += 1
+            return
+        try:
+            text = decode(page.data, f"{file.place}, page {number}", html=page.html)
+        except HeadwaterError:
+            bad_rows[f"{source.label}/{file.name}"] += 1
+            continue
+        row = Row(text, {"url": page.url, "created": page.created})
+        yield _document(file, source, f"#{number}", row, form="html" if page.html else "text")
 
 
 def _parts(file: RawFile, source: PathSource | PackageSource, rows_in: Rows | None, bad_rows: Counter[str]) -> Iterator[tuple[str, Row]]:

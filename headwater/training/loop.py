@@ -118,8 +118,7 @@ def train(
                 telemetry.sample(run.step, prompt, text)
 
     try:
-        with Interrupts() as interrupts, work.report.bar(name, config.steps, "steps") as bar:
-            bar.advance(run.step)
+        with Interrupts() as interrupts, work.report.bar(name, config.steps, "steps", done=run.step) as bar:
             if run.step == 0:
                 look()
             while run.step < config.steps:
