@@ -104,7 +104,7 @@ class TerminalReporter(Reporter):
     def _start(self, bar: Bar) -> None:
         if not self._tasks:
             self._live.start()
-        self._tasks[bar] = self._live.add_task(bar.what, total=bar.total, completed=bar.done, count="", figures="")
+        self._tasks[bar] = self._live.add_task(bar.what, total=bar.total, completed=int(bar.done), count="", figures="")
         self._drawn[bar] = 0.0
 
     def _update(self, bar: Bar) -> None:
