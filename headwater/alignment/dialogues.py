@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.alignment.config import SFT
+from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.core.random import key_bits
 from headwater.core.storage import write_atomically
@@ -34,7 +35,11 @@ def read(config: SFT, report: Reporter) -> tuple[list[Dialogue], dict[str, Any]]
 
 def check(config: SFT, report: Reporter) -> None:
     """Find a mistake in the sources before hours of pretraining are spent."""
-    read(config, report)
+    dialogues, _ = read(config, report)
+    if not dialogues:
+        raise HeadwaterError("the sources have no dialogue with an answer", where="sft.sources", mend="give prompts with answers")
+    if len({dialogue.prompt for dialogue in dialogues}) < 2:
+        raise HeadwaterError("all dialogues have the same prompt, so none can be held out", where="sft.sources", mend="give more")
 
 
 def gather(config: SFT, folder: Path, report: Reporter) -> tuple[list[Dialogue], list[Dialogue], dict[str, Any]]:
@@ -42,8 +47,11 @@ def gather(config: SFT, folder: Path, report: Reporter) -> tuple[list[Dialogue],
     dialogues, counts = read(config, report)
     for place, count in counts["bad_rows"].items():
         report.say(f"  {place}: {count:,} rows that are no dialogue were passed over", stage="sft", bad_rows=count)
-    held_out = [dialogue for dialogue in dialogues if _draw(dialogue.prompt) < config.heldout.fraction]
-    learned = [dialogue for dialogue in dialogues if _draw(dialogue.prompt) >= config.heldout.fraction]
+    prompts = {dialogue.prompt for dialogue in dialogues}
+    lowest = min(prompts, key=_draw, default="")  # held out in any case: a few dialogues may draw no number below the fraction
+    out = {prompt for prompt in prompts if _draw(prompt) < config.heldout.fraction} | {lowest}
+    held_out = [dialogue for dialogue in dialogues if dialogue.prompt in out]
+    learned = [dialogue for dialogue in dialogues if dialogue.prompt not in out]
     for name, side in (("train", learned), ("heldout", held_out)):
         lines = [json.dumps(dialogue.row(), ensure_ascii=False) + "\n" for dialogue in side]
         write_atomically(folder / f"dialogues.{name}.jsonl", "".join(lines))

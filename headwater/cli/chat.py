@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from headwater.core.errors import HeadwaterError
+from headwater.corpus.decode import mend_surrogates
 from headwater.generation.generate import stream
 from headwater.generation.sampling import Sampling
 from headwater.generation.text import text_stream
 from headwater.model import directory
 from headwater.tokens.chat import Message, encode_dialogue
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HELP = "Write and press Enter. /new starts a new dialogue, /quit (or Ctrl-D) ends, Ctrl-C stops an answer."
 
 
@@ -24,13 +27,13 @@ def chat(path: Path, prompt: str | None, system: str | None, sampling: Sampling,
         raise HeadwaterError(
             "has no chat template: it was not fine-tuned", where=path, mend="use `headwater generate`, or name the sft artifact"
         )
-    opening = [Message(role="system", content=system)] if system else []
+    opening = [Message(role="system", content=mend_surrogates(system))] if system else []
     if prompt is not None:
-        for text in answer(model, [*opening, Message(role="user", content=prompt)], sampling, seed):
-            print(text, end="", flush=True)
+        for text in answer(model, [*opening, Message(role="user", content=mend_surrogates(prompt))], sampling, seed):
+            print(shown(text), end="", flush=True)
         print()
         return
-    on_terminal = sys.stdin.isatty()
+    on_terminal = sys.stdin is not None and sys.stdin.isatty()
     if on_terminal:
         print(HELP, file=sys.stderr)
     messages = list(opening)
@@ -66,7 +69,7 @@ def _print_answer(model: directory.Model, messages: list[Message], sampling: Sam
     try:
         for text in answer(model, messages, sampling, seed):
             said += text
-            print(text, end="", flush=True)
+            print(shown(text), end="", flush=True)
     except KeyboardInterrupt:
         print(" …", end="")
     print()
@@ -76,15 +79,31 @@ def _print_answer(model: directory.Model, messages: list[Message], sampling: Sam
 def _read_line(on_terminal: bool) -> str | None:
     """What the user says, None when there is no more."""
     try:
-        return input("> " if on_terminal else "").strip()
-    except EOFError:
+        return mend_surrogates(input("> " if on_terminal else "").strip())
+    except (EOFError, RuntimeError):  # RuntimeError: standard input is closed
         return None
+    except UnicodeDecodeError:
+        raise HeadwaterError("is not UTF-8 text", where="standard input", mend="convert it with `iconv -t UTF-8`") from None
+
+
+def _read_all() -> str:
+    """The whole standard input as text."""
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise HeadwaterError("is not UTF-8 text", where="standard input", mend="convert it with `iconv -t UTF-8`") from None
+
+
+def shown(piece: str) -> str:
+    """Text without the control characters that would move a terminal's cursor or change its colours."""
+    return CONTROL.sub("", piece)
 
 
 def generate(path: Path, prompt: str, count: int, sampling: Sampling, seed: int, as_json: bool) -> None:
     """Print `count` continuations of a prompt, the prompt included."""
     model = directory.load(path)
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = _read_all() if prompt == "-" else mend_surrogates(prompt)
     end = model.tokenizer.special("end")
     ids = [end, *model.tokenizer.encode(text)]
     for number in range(count):
@@ -97,5 +116,5 @@ def generate(path: Path, prompt: str, count: int, sampling: Sampling, seed: int,
             print(f"{'' if number == 0 else chr(10)}--- {number + 1}")
         print(text, end="")
         for piece in pieces:
-            print(piece, end="", flush=True)
+            print(shown(piece), end="", flush=True)
         print()

@@ -6,10 +6,11 @@ Heavy libraries are imported by the verb that needs them, so that `--help` answe
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +18,8 @@ from headwater import __version__
 from headwater.core.errors import HeadwaterError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, for machines.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model's directory, for example runs/demo/sft.")]
@@ -46,7 +49,7 @@ def headwater(
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to change.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values to change.")] = None,
     workspace: Annotated[Path | None, typer.Option(help="Where artifacts go; runs/NAME by default.")] = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="End after this stage.")] = None,
     from_: Annotated[
@@ -67,6 +70,8 @@ def run(
     from headwater.recipe.recipe import Recipe
     from headwater.recipe.runner import run as run_recipe
 
+    if workspace is not None and not str(workspace).strip(". "):
+        raise HeadwaterError("names no folder of its own", where="--workspace", mend="for example runs/mine")
     loaded = load(Recipe, find_recipe(recipe), overrides or [])
     report = reporter(as_json)
     try:
@@ -143,13 +148,19 @@ def report(
     from headwater.cli.status import open_workspace
     from headwater.release.report.page import write_report
 
+    if out is not None and out.is_dir():
+        raise HeadwaterError("is a folder", where=out, mend="name a file for --out, for example report.html in it")
     page = write_report(open_workspace(workspace), out or workspace / "report.html", lang)
     print(page)
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Say what this machine can do, what is missing and how to get it."""
+    """Say what this machine can do, what is missing and how to get it.
+
+    - `headwater doctor`
+    - `headwater doctor --json`
+    """
     from headwater.cli.doctor import doctor as examine
 
     examine(as_json)
@@ -157,7 +168,7 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this recipe.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this recipe.")] = None,
 ) -> None:
     """List the recipes that ship, or print one to start from.
 
@@ -174,28 +185,37 @@ def main() -> None:
     # Threads that wait for each other spin by default, which starves whoever else wants the cores: beside one busy program
     # training was 2 to 4 times faster with this, and 3 % slower on a quiet machine (docs/history.md, 2026-11-22).
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show 源 is no reason to stop
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer's word for a KeyboardInterrupt
+            raise KeyboardInterrupt
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except HeadwaterError as error:
         _complain(str(error))
         sys.exit(2)
     except KeyboardInterrupt:
         _complain("interrupted; the same command goes on from here")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
     except Exception as error:
-        import click
-
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
-        if isinstance(error, click.Abort):
-            sys.exit(130)
+        if hasattr(error, "format_message"):  # typer's own: a word of the command line that it does not know
+            _explain_usage(error)
+            sys.exit(2)
         _complain(f"a fault of Headwater: {type(error).__name__}: {error}. The trace is in {_keep_trace()}; please report it.")
         sys.exit(1)
+
+
+def _explain_usage(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # the help itself
+    else:
+        _complain(f"{error.format_message().rstrip('.')}; see `headwater --help`")
 
 
 def _complain(sentence: str) -> None:
@@ -206,6 +226,8 @@ def _keep_trace() -> str:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="headwater-", suffix=".trace", delete=False, encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="headwater-", suffix=".trace", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as file:
         file.write(f"headwater {__version__}\n{' '.join(sys.argv)}\n\n{traceback.format_exc()}")
     return file.name

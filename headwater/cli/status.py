@@ -43,7 +43,10 @@ def status(root: Path, as_json: bool) -> None:
 def _row(workspace: Workspace, stage: str) -> dict[str, Any] | None:
     """A stage that is there or in the making; None for one that never ran."""
     partial = workspace.partial(stage)
-    artifact = workspace.current(stage)
+    try:
+        artifact = workspace.current(stage)
+    except HeadwaterError as error:
+        return {"stage": stage, "state": "damaged", "seconds": None, "bytes": 0, "key_figure": str(error)}
     if artifact is None and not partial:
         return None
     if artifact is None:

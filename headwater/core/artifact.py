@@ -67,7 +67,10 @@ class Artifact:
         path = Path(path).resolve()
         if not (path / MANIFEST).is_file():
             raise HeadwaterError("is no artifact (it has no manifest.json)", where=path, mend="name a stage's folder of a workspace")
-        return cls(path, validate(Manifest, read_json(path / MANIFEST), where=str(path / MANIFEST)))
+        try:
+            return cls(path, validate(Manifest, read_json(path / MANIFEST), where=str(path / MANIFEST)))
+        except HeadwaterError:
+            raise HeadwaterError("is damaged", where=path / MANIFEST, mend=f"delete {path} and run again") from None
 
     def verify(self) -> None:
         """Compare every file with the manifest. Raises HeadwaterError naming the first that differs."""
@@ -128,6 +131,8 @@ class Workspace:
     def find(self, stage: str, fingerprint: str) -> Artifact | None:
         """The artifact that was asked for with this fingerprint, if it exists whole."""
         path = self.folder(stage, fingerprint)
+        if path.is_dir() and not (path / MANIFEST).is_file():
+            raise HeadwaterError("has lost its manifest.json", where=path, mend="delete the folder and run again")
         return Artifact.open(path) if path.is_dir() else None
 
     def current(self, stage: str) -> Artifact | None:

@@ -202,6 +202,11 @@ def _sentence(error: ValidationError, data: Any, lines: dict[tuple[Any, ...], st
         return HeadwaterError(f"'{key}.{first['loc'][-1]}' is missing".replace("'.", "'"), where=at, mend="add it")
     if first["type"] == "union_tag_not_found":
         return HeadwaterError(f"'{key}' has no 'kind'", where=at, mend="say which of its kinds is meant, as in {kind: …}")
+    if first["type"] == "union_tag_invalid":
+        path = (*path, "kind")
+        at = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), where)
+        known = [tag.strip(" '") for tag in first["ctx"]["expected_tags"].split(",")]
+        return HeadwaterError(f"{key}.kind: there is no '{first['ctx']['tag']}'", where=at, mend=nearest(first["ctx"]["tag"], known))
     message = first["msg"].removeprefix("Value error, ")
     given = "" if isinstance(first["input"], dict | list) or first["type"] == "value_error" else f" (given: {first['input']!r})"
     return HeadwaterError(f"{key}: {message[:1].lower()}{message[1:]}{given}" if key else message, where=at)

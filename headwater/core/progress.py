@@ -82,17 +82,21 @@ class TerminalReporter(Reporter):
         super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Column
 
         # markup=False: file names have brackets, which rich would take for colours.
         columns = (
             TextColumn("  {task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[count]}", markup=False),
             TimeElapsedColumn(),
+            TextColumn("left", style="dim"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}", style="dim", markup=False),
+            TextColumn(
+                "{task.fields[figures]}", style="dim", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+            ),
         )
-        self._live = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._live = Progress(*columns, expand=True, console=Console(stderr=True), transient=True)
         self._tasks: dict[Bar, Any] = {}
         self._drawn: dict[Bar, float] = {}
 

@@ -141,5 +141,9 @@ def disk_trouble(where: Path) -> Iterator[None]:
         if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text or "os error 28" in text:
             raise HeadwaterError("no space left on the disk", where=where, mend="free some and run the same command again") from error
         if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "Permission denied" in text:
-            raise HeadwaterError("may not be written", where=where, mend="check its permissions, or choose another --workspace") from error
+            raise HeadwaterError("may not be written", where=where, mend="check its permissions, or choose another place") from error
+        if number in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP) or (
+            number == errno.ENOENT and not where.parent.exists()
+        ):
+            raise HeadwaterError("is no place where a folder can be made", where=where, mend="choose another") from error
         raise

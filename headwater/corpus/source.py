@@ -44,8 +44,12 @@ def files_of(source: PathSource | PackageSource, report: Reporter | None = None)
     if isinstance(source, PackageSource):
         yield from _files_of_package(source, report)
         return
+    seen: dict[str, str] = {}
     for name, url in names_of(source):
         for inner, data in opened(name, read_bytes(url), url):
+            if seen.setdefault(inner, url) != url:
+                raise HeadwaterError(f"holds '{inner}', and so does {seen[inner]}", where=url,
+                                     mend="leave one out, or put them into two sources, each with a `name:`")  # fmt: skip
             place = url + inner.removeprefix(name) if inner.startswith(name) else url
             yield RawFile(inner, data, place, url if "://" in url else None)
 

@@ -3,7 +3,7 @@
     config.json            the family's Hugging Face config (model_type "headwater" where no family fits)
     model.safetensors      fp32, under the family's names; the same weights give the same bytes
     tokenizer.json, tokenizer_config.json, generation_config.json, chat_template.jinja (if it has one)
-    headwater.json         our config, the family, the hashes of tokenizer and template, and where the model comes from
+    headwater.json         our config, the family, the hashes of weights, tokenizer and template, and where the model comes from
 
 Hugging Face tools open it wherever they know the family. Nothing is ever unpickled.
 """
@@ -22,7 +22,7 @@ from safetensors.torch import save as to_safetensors
 
 from headwater.core.config import validate
 from headwater.core.errors import HeadwaterError
-from headwater.core.storage import disk_trouble, read_json, write_atomically, write_json
+from headwater.core.storage import disk_trouble, hash_file, read_json, write_atomically, write_json
 from headwater.model.config import ModelConfig
 from headwater.model.families import family_named, family_of
 from headwater.model.families.family import Family, restore, store
@@ -68,7 +68,8 @@ def save(
         if template is None:
             (path / TEMPLATE).unlink(missing_ok=True)
     weights = store(family.tensors(config), dict(network.named_parameters()))
-    write_atomically(path / WEIGHTS, to_safetensors(weights, metadata={"format": "pt"}))
+    packed = to_safetensors(weights, metadata={"format": "pt"})
+    write_atomically(path / WEIGHTS, packed)
     write_atomically(path / "tokenizer.json", tokenizer.to_json())
     if template is not None:
         write_atomically(path / TEMPLATE, template)
@@ -81,6 +82,7 @@ def save(
             "format": FORMAT,
             "config": config.model_dump(mode="json"),
             "family": family.name,
+            "weights": xxhash.xxh3_128_hexdigest(packed),
             "tokenizer": tokenizer.hash,
             "template": None if template is None else _hash(template),
             "lineage": dict(lineage or {}),
@@ -99,7 +101,10 @@ def load(path: str | Path) -> Model:
     if family is None:
         raise HeadwaterError(f"is of the family '{about['family']}', which this version does not know", where=path / NATIVE_CONFIG,
                              mend="open it with the version of Headwater that wrote it")  # fmt: skip
-    return Model(_network(path, family, config), tokenizer, config, template, path)
+    network = _network(path, family, config)
+    if hash_file(path / WEIGHTS) != about["weights"]:
+        raise HeadwaterError("was changed after it was written", where=path / WEIGHTS, mend="make or fetch it again")
+    return Model(network, tokenizer, config, template, path)
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def _about(path: Path) -> dict[str, Any]:
         if not (path / name).is_file():
             raise HeadwaterError(f"is no model directory (it has no {name})", where=path, mend="name one that `headwater run` made")
     about = read_json(path / NATIVE_CONFIG)
-    known = {"format", "config", "family", "tokenizer", "template", "lineage"}
+    known = {"format", "config", "family", "weights", "tokenizer", "template", "lineage"}
     if not isinstance(about, dict) or about.get("format") != FORMAT or not known <= about.keys():
         raise HeadwaterError(f"does not describe a model in format {FORMAT}", where=path / NATIVE_CONFIG,
                              mend="it was damaged, or written by another version of Headwater")  # fmt: skip

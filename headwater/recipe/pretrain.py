@@ -63,8 +63,9 @@ def run(config: Pretrain, work: Work) -> Outcome:
         "validation": trained.validation,
         "refused_steps": trained.refused,
     }
-    size = architecture.parameter_count() / 1e6
-    return Outcome(metrics, f"{size:.1f} M parameters, {trained.validation['bits_per_byte']:.3f} bits/byte held out")
+    count = architecture.parameter_count()
+    size = f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
+    return Outcome(metrics, f"{size} parameters, {trained.validation['bits_per_byte']:.3f} bits/byte held out")
 
 
 def _held_out(network: Network, shards: Shards, config: Pretrain) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from headwater.tokens.config import BPE, TokenizerConfig, TokensConfig
 
 
 class Recipe(Config):
-    name: str = "recipe"
+    name: str = Field(default="recipe", pattern=r"^[^/\\\s.][^/\\]*$", description="names the workspace runs/NAME")
     seed: int = Field(default=1, ge=0)
     corpus: Corpus | None = None
     tokenizer: TokenizerConfig | None = None

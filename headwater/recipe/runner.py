@@ -91,7 +91,7 @@ def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[st
             raise HeadwaterError(
                 f"stage '{stage.name}' needs '{name}', which neither the recipe nor the workspace has",
                 where=workspace.root,
-                mend=f"add a '{name}:' block to the recipe or leave --from out",
+                mend=f"add a '{name}:' block to the recipe",
             )
     return found
 

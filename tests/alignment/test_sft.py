@@ -73,3 +73,14 @@ def test_only_answers_and_their_closing_turn_are_learned() -> None:
     learned = batch.targets_BT[batch.weights_BT > 0].tolist()
     assert BYTES.decode(learned) == "this.<|turn|>"
     assert batch.weight == len(learned)
+
+
+def test_of_a_few_dialogues_one_prompt_is_held_out(tmp_path: Path) -> None:
+    """However the draws fall, neither side is empty."""
+    for count in range(2, 12):
+        file = tmp_path / f"{count}.tsv"
+        file.write_text("".join(f"question {count} {number}\tanswer\n" for number in range(count)))
+        learned, held_out, _ = gather(SFT(sources=[{"path": str(file)}], steps=50), tmp_path, Reporter())  # type: ignore[arg-type, list-item]
+        assert learned
+        assert held_out
+        assert len(learned) + len(held_out) == count

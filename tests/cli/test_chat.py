@@ -68,3 +68,43 @@ def test_generate_from_a_prompt_and_from_nothing(headwater: Any, path: Path) -> 
     assert done.stdout.startswith("却说")
     several = headwater("generate", path, "--count", 2, "--max-tokens", 4, "--json")
     assert len(several.stdout.splitlines()) == 2
+
+
+def test_bytes_that_are_no_text(headwater: Any, path: Path) -> None:
+    """A prompt that is not UTF-8 is mended where it can be and refused in one sentence where it cannot."""
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "headwater"]
+    done = subprocess.run([*command, "generate", str(path), "--max-tokens", "3", "--prompt", b"\xff\xfe a"], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    piped = subprocess.run([*command, "generate", str(path), "--prompt", "-"], input=b"\xff\xfe bad", capture_output=True)
+    assert piped.returncode == 2
+    assert b"standard input: is not UTF-8 text" in piped.stderr
+
+
+def test_closed_standard_input(path: Path) -> None:
+    import subprocess
+    import sys
+
+    command = f"{sys.executable} -m headwater chat {path} <&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    from headwater.cli.chat import shown
+
+    assert shown("a\x1b[31mb\x07\tc\nd\x9b") == "a[31mb\tc\nd"
+
+
+def test_a_weight_that_flipped_is_noticed(headwater: Any, path: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(path, tmp_path / "copy"))
+    data = bytearray((copy / "model.safetensors").read_bytes())
+    data[-100] ^= 1
+    (copy / "model.safetensors").write_bytes(data)
+    done = headwater("chat", copy, "--prompt", "hi")
+    assert done.returncode == 2
+    assert "model.safetensors: was changed after it was written" in done.stderr

@@ -219,3 +219,56 @@ def test_doctor(headwater: Any) -> None:
     names = [json.loads(line)["name"] for line in done.stdout.splitlines()]
     assert {"processor", "bf16", "memory", "disk", "gpu"} <= set(names)
     assert shutil.which("nvidia-smi") or "none" in headwater("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["foo"], ["run"], ["run", "--bogus"], ["run", "demo", "--until"], ["chat", "x", "--top-p", "7"], ["report", "x", "--lang", "fr"]],
+)
+def test_words_that_no_verb_knows(headwater: Any, arguments: list[str]) -> None:
+    assert "see `headwater --help`" in sentence(headwater(*arguments))
+
+
+def test_alone_it_explains_itself(headwater: Any) -> None:
+    done = headwater()
+    assert done.returncode == 2
+    assert "doctor" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("place", ["file.txt", "file.txt/inside"])
+def test_a_workspace_where_no_folder_can_be(headwater: Any, small_world: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file.txt").write_text("in the way")
+    done = headwater("run", small_world / "recipe.yaml", "--workspace", tmp_path / place, "--until", "corpus")
+    assert "no place where a folder can be made" in sentence(done)
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", ""])
+def test_a_recipe_cannot_name_itself_out_of_runs(headwater: Any, small_world: Path, name: str) -> None:
+    assert "name" in sentence(headwater("run", small_world / "recipe.yaml", f"name={name!r}"))
+
+
+@pytest.mark.fault
+def test_ctrl_c_says_that_the_same_command_goes_on(small_world: Path, tmp_path: Path) -> None:
+    import signal
+    import sys
+
+    command = [
+        sys.executable,
+        "-m",
+        "headwater",
+        "run",
+        str(small_world / "recipe.yaml"),
+        "pretrain.steps=5000",
+        "--workspace",
+        str(tmp_path),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("artifacts/pretrain-*.partial/scratch/checkpoints/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "headwater: interrupted; the same command goes on from here"

@@ -143,3 +143,16 @@ def test_kill_nine_at_any_moment_changes_no_bit(small_world: Path, whole: Path, 
     assert last.returncode == 0, last.stderr
     assert contents(tmp_path / "ws") == contents(whole)
     assert not list((tmp_path / "ws" / "artifacts").glob("*.partial"))
+
+
+@pytest.mark.fault
+def test_a_damaged_manifest_is_told_with_a_mend_that_works(small_world: Path, headwater: Any, copy: Path) -> None:
+    manifest = copy / "release" / "manifest.json"
+    folder = manifest.resolve().parent
+    manifest.write_text("{oops")
+    done = headwater("run", small_world / "recipe.yaml", "--workspace", copy)
+    assert done.returncode == 2
+    assert f"manifest.json: is damaged; delete {folder} and run again" in done.stderr
+    assert "damaged" in headwater("status", copy).stdout
+    shutil.rmtree(folder)
+    assert headwater("run", small_world / "recipe.yaml", "--workspace", copy).returncode == 0

@@ -38,7 +38,7 @@ def write_report(workspace: Workspace, out: Path, lang: Literal["en", "zh"] = "e
     Raises HeadwaterError when the workspace has no finished stage, the language is none of ours, or the disk refuses.
     """
     page = render(workspace, Words(lang))
-    with disk_trouble(out):
+    with disk_trouble(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, page)
     return out
