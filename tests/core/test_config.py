@@ -71,7 +71,7 @@ def test_the_sentence(tmp_path: Path, text: str, sentence: str) -> None:
         ("name: x\nsteps: many", 2, ("steps", "integer", "'many'")),
         ("steps: 1.5", 1, ("steps", "integer")),
         ("name:\n  a: b", 1, ("name", "string")),
-        ("scale: 1\nshape: {kind: triangle}", 2, ("shape", "'triangle'", "'square', 'circle'")),
+        ("scale: 1\nshape: {kind: triangle}", 2, ("shape.kind", "'triangle'", "circle, square")),
         ("shape: {side: 3}", 1, ("shape", "kind")),
         ("shape: 7", 1, ("shape", "7")),
         ("shapes:\n- kind: square\n  side: x", 3, ("shapes[0].side", "'x'")),

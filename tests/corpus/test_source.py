@@ -71,3 +71,10 @@ def test_missing_files_are_a_sentence(tmp_path: Path) -> None:
         list(files_of(PathSource(path=str(tmp_path / "none.txt"))))
     with pytest.raises(HeadwaterError, match="no file matches"):
         list(files_of(PathSource(path=str(tmp_path / "*.txt"))))
+
+
+def test_two_packings_of_one_name_are_not_one_document(tmp_path: Path) -> None:
+    (tmp_path / "z.txt").write_text("one")
+    (tmp_path / "z.txt.gz").write_bytes(gzip.compress(b"other"))
+    with pytest.raises(HeadwaterError, match=r"z.txt.gz: holds 'z.txt', and so does .*z.txt; leave one out"):
+        list(files_of(PathSource(path=str(tmp_path))))
