@@ -117,9 +117,10 @@ class TerminalReporter(Reporter):
             self._live.update(self._tasks[bar], completed=bar.done, total=bar.total, count=_count(bar), figures=_figures(bar))
 
     def _finish(self, bar: Bar, whole: bool) -> None:
-        self._live.remove_task(self._tasks.pop(bar))
+        task = self._tasks.pop(bar)
         if not self._tasks:
-            self._live.stop()
+            self._live.stop()  # before the bar goes, else its last line stays on the screen
+        self._live.remove_task(task)
 
     def close(self) -> None:
         self._live.stop()
