@@ -131,7 +131,7 @@ def train(
                     speak()
                 if last or interrupts.requested or run.step % config.checkpoint_every == 0:
                     checkpoint()
-                if interrupts.requested and not last:
+                if interrupts.requested:
                     raise KeyboardInterrupt
     finally:
         telemetry.close()
