@@ -1,7 +1,7 @@
 """The demo's promises, measured: better than counting, answers that keep the template, the same bits however often it is killed.
 
     python benchmarks/demo.py                    seeds 1, 2, 3, then seed 1 again with five kill -9 (about 35 minutes)
-    python benchmarks/demo.py --quick            the same with some seconds of training (2 to 3 minutes): that it works, no figure worth keeping
+    python benchmarks/demo.py --quick            the same with some seconds of training (2 to 3 minutes): no figure worth keeping
 
 Runs that a workspace below `runs/` already has are not run again. The last line is one JSON object: `ours` and `peer` are bits per
 byte of the same held-out documents, by the model and by a byte 5-gram model (modified Kneser-Ney); lower is better.
