@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from headwater.core.config import Config
-from headwater.corpus.config import Source
+from headwater.corpus.read.config import Source
 from headwater.generation.sampling import Sampling
 from headwater.tokens.template import TEMPLATE
 from headwater.training.config import AdamW, Cosine, OptimizerConfig, Training

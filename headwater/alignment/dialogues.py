@@ -16,7 +16,7 @@ from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.core.random import key_bits
 from headwater.core.storage import write_atomically
-from headwater.corpus.source import files_of
+from headwater.corpus.read.source import files_of
 from headwater.tokens.chat import Message
 from headwater.tokens.dialogues import Dialogue, read_dialogues
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headwater.core.errors import HeadwaterError
-from headwater.corpus.decode import mend_surrogates
+from headwater.corpus.read.decode import mend_surrogates
 from headwater.generation.generate import stream
 from headwater.generation.sampling import Sampling
 from headwater.generation.text import text_stream

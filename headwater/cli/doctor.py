@@ -88,8 +88,8 @@ def _pip() -> Finding:
 
 
 def _language_model() -> Finding:
-    from headwater.corpus.config import LANGUAGE_MODEL
-    from headwater.corpus.package import cache_folder
+    from headwater.corpus.language.config import LANGUAGE_MODEL
+    from headwater.corpus.read.package import cache_folder
 
     folder = cache_folder() / LANGUAGE_MODEL.sha256
     if folder.is_dir():

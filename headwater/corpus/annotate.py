@@ -20,14 +20,14 @@ import pyarrow.parquet as pq
 from headwater.core.progress import Reporter
 from headwater.corpus.config import Corpus
 from headwater.corpus.document import Document, batches, texts_of
-from headwater.corpus.duplicates import digest
-from headwater.corpus.extract import extract
-from headwater.corpus.language import detector, identify
-from headwater.corpus.normalise import normalise
-from headwater.corpus.quality import measure
-from headwater.corpus.read import read
+from headwater.corpus.duplicates.groups import digest
+from headwater.corpus.extract.page import extract
+from headwater.corpus.language.identify import detector, identify
+from headwater.corpus.normalise.normal import normalise
+from headwater.corpus.quality.measure import measure
+from headwater.corpus.read.documents import read
+from headwater.corpus.read.source import files_of
 from headwater.corpus.select import KEPT, Rule, Verdicts, judge
-from headwater.corpus.source import files_of
 from headwater.corpus.write import open_parquet
 
 
@@ -73,7 +73,7 @@ def annotate(config: Corpus, rules: list[Rule], path: Path, report: Reporter) ->
                 verdicts = judge(batch, rules)
                 _count(census, batch, verdicts)
                 if near is not None:
-                    from headwater.corpus.minhash import band_keys
+                    from headwater.corpus.duplicates.minhash import band_keys
 
                     passing = [text for text, rule in zip(texts_of(batch), verdicts.rule, strict=True) if rule == KEPT]
                     census.keys.append(band_keys(passing, near.shingle, near.bands, near.rows))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from headwater.corpus.config import Bounds, Corpus
+from headwater.corpus.config import Corpus
 from headwater.corpus.document import scores_of
-from headwater.corpus.quality import NAMES
+from headwater.corpus.quality.config import Bounds
+from headwater.corpus.quality.measure import NAMES
 
 KEPT = -1
 

@@ -19,9 +19,10 @@ from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.core.storage import write_json
 from headwater.corpus.annotate import Census, Texts, annotate
-from headwater.corpus.config import Corpus, Near
+from headwater.corpus.config import Corpus
 from headwater.corpus.document import DOCUMENT, finished
-from headwater.corpus.duplicates import exact_duplicates, near_duplicates
+from headwater.corpus.duplicates.config import Near
+from headwater.corpus.duplicates.groups import exact_duplicates, near_duplicates
 from headwater.corpus.funnel import LEDGER, Fate, Funnel, ledger_rows
 from headwater.corpus.select import KEPT, Rule, rules_of
 from headwater.corpus.split import held_out

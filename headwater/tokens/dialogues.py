@@ -23,9 +23,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from headwater.core.errors import HeadwaterError
-from headwater.corpus.decode import decode, mend_surrogates
-from headwater.corpus.rows import line_of, parse_json, parse_yaml
-from headwater.corpus.source import RawFile
+from headwater.corpus.read.decode import decode, mend_surrogates
+from headwater.corpus.read.rows import line_of, parse_json, parse_yaml
+from headwater.corpus.read.source import RawFile
 from headwater.tokens.chat import Message
 
 PROMPT_FIELDS = ("prompt", "instruction", "question", "input")

@@ -12,7 +12,8 @@ import pytest
 from headwater.core.artifact import Work
 from headwater.core.config import validate
 from headwater.core.progress import Reporter
-from headwater.corpus.config import Corpus, PathSource
+from headwater.corpus.config import Corpus
+from headwater.corpus.read.config import PathSource
 
 
 @pytest.fixture

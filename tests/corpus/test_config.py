@@ -10,7 +10,8 @@ import pytest
 
 from headwater.core.config import Config, load, validate
 from headwater.core.errors import HeadwaterError
-from headwater.corpus.config import Corpus, PackageSource, PathSource
+from headwater.corpus.config import Corpus
+from headwater.corpus.read.config import PackageSource, PathSource
 
 PACKAGE = {"package": "p", "version": "1", "sha256": "0" * 64, "files": "*"}
 

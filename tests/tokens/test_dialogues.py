@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headwater.core.errors import HeadwaterError
-from headwater.corpus.source import RawFile
+from headwater.corpus.read.source import RawFile
 from headwater.tokens.chat import Message
 from headwater.tokens.dialogues import Dialogue, load_rows, read_dialogues
 

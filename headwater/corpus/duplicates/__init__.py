@@ -1,0 +1,1 @@
+"""Which documents say the same as another."""

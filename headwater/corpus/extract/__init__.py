@@ -1,0 +1,1 @@
+"""Web pages to the text that somebody would read."""

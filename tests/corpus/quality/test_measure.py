@@ -1,0 +1,166 @@
+"""headwater/corpus/quality.py and select.py: hand-labelled good and bad texts, attributes against hand counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headwater.core.config import validate
+from headwater.corpus.config import Corpus
+from headwater.corpus.document import Document, batch_of
+from headwater.corpus.extract.page import extract
+from headwater.corpus.language.config import Language
+from headwater.corpus.language.identify import detector, identify
+from headwater.corpus.quality.config import Bounds
+from headwater.corpus.quality.measure import NAMES, measure, measures
+from headwater.corpus.select import KEPT, judge, rules_of
+
+SONNET = """Shall I compare thee to a summer's day?
+Thou art more lovely and more temperate:
+Rough winds do shake the darling buds of May,
+And summer's lease hath all too short a date."""
+PLAY = """HAMLET.
+Whither wilt thou lead me? Speak; I'll go no further.
+
+GHOST.
+Mark me.
+
+HAMLET.
+I will.
+
+GHOST.
+My hour is almost come, when I to sulphurous and tormenting flames must render up myself.
+
+HAMLET.
+Alas, poor ghost!"""
+CODE = """Drawing is done with the draw module:
+
+    surface = display.set_mode((640, 480))
+    draw.circle(surface, "red", (10, 10), 4)
+
+Every call returns the rectangle that was changed, so that only it has to be shown again."""
+MODERN = "人工智能是工程和科学的分支，致力于构建具有思维的机器。它研究怎样让计算机完成需要智能的任务，例如理解语言、识别图像和作出决定。"
+NOVEL = """却说玄德引关、张来见朱儁，儁待之甚厚，合兵一处，进讨张宝。
+是时曹操自跟皇甫嵩讨张梁，大战于曲阳。这里朱儁进攻张宝，张宝引贼众八九万，屯于山后。"""
+SAYINGS = "狗咬吕洞宾 → 不识好人心\n泥菩萨过江 → 自身难保\n八仙过海 → 各显神通\n竹篮打水 → 一场空\n哑巴吃黄连 → 有苦说不出"
+POEM = "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。\n白日依山尽，黄河入海流。\n欲穷千里目，更上一层楼。"
+DIALOGUE = "你是谁？\n我是一个聊天机器人。\n你几岁了？\n我还很年轻，按你们的标准来看。\n你会做什么？\n我会回答问题……尽我所能。"
+
+BAD: list[tuple[str, str]] = [
+    ("Click here.", "length"),
+    ("a b c d e f g h i j k l m n o p q r s t u v w x y z", "word_length"),
+    ("antidisestablishmentarianism/floccinaucinihilipilification " * 24, "word_length"),
+    ("One #two #three #four and some other #words which come #here in a row of more than twenty words or so, #really.", "symbols"),
+    ("Total 1,200 3300 45000 Sum 12000 9900 100 7000 2024 5000 66000 Net 3100 7700 8100 9000 1200 4400 1500 6300 7000", "letters"),
+    (
+        "\n".join(f"- menu item called number {word}" for word in ["one", "two", "three", "four", "five", "six", "seven", "eight"]),
+        "bullets",
+    ),
+    (
+        "\n".join(
+            f"The {word} story of the week begins in a small town by the sea like this..."
+            for word in ["first", "second", "third", "fourth"]
+        ),
+        "ellipses",
+    ),
+    ("Read this line that comes again and again in the page.\n" * 3 + SONNET.split("\n")[0], "duplicate_lines"),
+    (
+        " ".join(f"buy cheap pills {word}" for word in ["now", "here", "today", "fast", "online", "safely", "quickly", "cheaply"]),
+        "top_ngram",
+    ),
+    ("Lorem ipsum dolor sit amet, " + SONNET, "placeholders"),
+    ("欢迎光临本站", "length"),
+    ("首页 新闻 体育 财经 娱乐 科技 汽车 房产 教育 健康 旅游 游戏 视频 图片 博客 论坛 邮箱 天气", "word_length"),
+    ("没有标点的文字" * 3 + "".join(chr(0x4E00 + 7 * n) for n in range(120)), "word_length"),
+    ("#好物推荐#生活分享#美食旅行#穿搭护肤#健身读书#电影音乐#宠物摄影#家居日常记录", "symbols"),
+    ("电话：010-12345678，传真：010-87654321，邮编：100000，编号：20240101-0001-9999-0002", "letters"),
+    ("\n".join(f"- {word}的最新价格和图片" for word in ["手机", "电脑", "相机", "电视", "冰箱"]), "bullets"),
+    ("\n".join(f"{word}的故事才刚刚开始，点击阅读全文……" for word in ["张三", "李四", "王五", "赵六"]), "ellipses"),
+    ("本站所有内容均来自网络，版权归原作者所有。\n" * 3 + "今天天气很好。", "duplicate_lines"),
+    ("".join(f"买药请找我们{word}，" for word in ["现在", "今天", "这里", "快速", "便宜", "安全", "放心", "方便"]), "top_ngram"),
+]
+
+
+def verdict(text: str, **quality: Any) -> str | None:
+    """The rule that takes a text, None when it stays."""
+    config = validate(Corpus, {"sources": [{"path": "x"}], "language": {"model": None}, "quality": quality})
+    batch = extract(batch_of([Document("a", text, "s")]), config.extract)
+    batch = measure(identify(batch, Language(model=None), detector(Language(model=None))))
+    rules = rules_of(config)
+    index = int(judge(batch, rules).rule[0])
+    return None if index == KEPT else rules[index].name
+
+
+@pytest.mark.parametrize("text", [SONNET, PLAY, CODE, MODERN, NOVEL, SAYINGS, POEM, DIALOGUE], ids=range(8))
+def test_good_text_stays(text: str) -> None:
+    assert verdict(text) is None
+
+
+@pytest.mark.parametrize(("text", "rule"), BAD, ids=range(len(BAD)))
+def test_bad_text_goes_by_the_rule_that_fits(text: str, rule: str) -> None:
+    assert verdict(text) == rule
+    unit = "characters" if measures(text)["spaceless"] > 0.5 else "words"
+    assert verdict(text, **{unit: {rule: {"min": None, "max": None}}}) != rule
+
+
+def test_repeated_passages_go() -> None:
+    passage = "the whole of this passage stands here more than once and nobody has noticed it so far"
+    assert verdict("\n".join(f"{n} {passage}" for n in "abcdefgh"), words={"top_ngram": {}}) == "repeated_ngrams"
+    assert measures(SONNET)["repeated_ngrams"] == 0
+
+
+def test_words_are_counted_by_hand() -> None:
+    found = measures("One two, three... 4\n- five six\n\n- five six")
+    assert found["length"] == 10
+    assert found["spaceless"] == 0
+    assert found["letters"] == pytest.approx(7 / 10)
+    assert found["word_length"] == pytest.approx((3 + 3 + 5 + 1 + 4 + 3 + 4 + 3) / 10)
+    assert found["symbols"] == pytest.approx(1 / 10)
+    assert found["bullets"] == pytest.approx(2 / 3)
+    assert found["duplicate_lines"] == pytest.approx(10 / 39)
+    assert found["top_ngram"] == pytest.approx(2 * len("-fivesix") / 32)
+    assert found["ellipses"] == 0
+
+
+def test_characters_are_counted_by_hand() -> None:
+    found = measures("天下大势，分久必合……\n天下大势")
+    assert found["spaceless"] == 1
+    assert found["length"] == 4 + 1 + 4 + 2 + 4
+    assert found["letters"] == pytest.approx(12 / 15)
+    assert found["word_length"] == 4
+    assert found["symbols"] == pytest.approx(1 / 15)
+    assert found["ellipses"] == pytest.approx(1 / 2)
+    assert found["top_ngram"] == pytest.approx(8 / 15)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n", "。", "a", "天", "#", "1"])
+def test_next_to_nothing_is_measured_without_dividing_by_nothing(text: str) -> None:
+    assert all(np.isfinite(value) for value in measures(text).values())
+
+
+def test_the_step_adds_attributes_and_deletes_nothing() -> None:
+    batch = batch_of([Document(str(n), text, "s") for n, (text, _) in enumerate(BAD)])
+    found = measure(batch)
+    assert found.num_rows == batch.num_rows
+    assert found.select(batch.schema.names) == batch
+    assert {f"scores.{name}" for name in NAMES} <= set(found.schema.names)
+
+
+def test_the_first_failing_rule_takes_the_document_with_its_value() -> None:
+    config = validate(Corpus, {"sources": [{"path": "x"}], "language": {"model": None, "keep": ["zh"], "confidence": 0.5}})
+    batch = extract(batch_of([Document("a", "short", "s"), Document("b", "", "s"), Document("c", NOVEL, "s")]), config.extract)
+    batch = measure(identify(batch, config.language, detector(config.language)))
+    rules = rules_of(config)
+    found = judge(batch, rules)
+    assert [None if rule == KEPT else rules[rule].name for rule in found.rule] == ["language", "empty", None]
+    assert (found.value[0], found.threshold[0], found.value[1], found.threshold[1]) == (0.0, 0.5, 1.0, 0.0)
+    assert np.isnan(found.value[2])
+
+
+def test_a_bound_holds_itself() -> None:
+    exact = {"words": {"length": Bounds(min=20, max=20).model_dump()}}
+    assert verdict("word like that " * 6 + "and so", **exact) != "length"
+    assert verdict("word like that " * 6 + "and", **exact) == "length"
+    assert verdict("word like that " * 7, **exact) == "length"
