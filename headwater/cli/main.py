@@ -10,12 +10,16 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from headwater import __version__
 from headwater.core.errors import HeadwaterError
+
+if TYPE_CHECKING:
+    from headwater.core.artifact import Workspace
+    from headwater.recipe.recipe import Recipe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -63,21 +67,54 @@ def run(
     - `headwater run recipes/demo.yaml pretrain.steps=200 --until pretrain`
     - `headwater run demo corpus.sources='[{path: my/*.txt}]' --workspace runs/mine`
     """
+    from headwater.core.progress import reporter
+    from headwater.recipe.runner import run as run_recipe
+
+    loaded, place = _recipe_and_workspace(recipe, overrides, workspace)
+    report = reporter(as_json)
+    try:
+        run_recipe(loaded, place, report, first=from_, until=until)
+    finally:
+        report.close()
+
+
+@app.command()
+def annotate(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values to change.")] = None,
+    rank: Annotated[int, typer.Option(min=0, help="Which share is this machine's, from 0.")] = 0,
+    world_size: Annotated[int, typer.Option(min=1, help="Among how many machines the work is shared.")] = 1,
+    workspace: Annotated[Path | None, typer.Option(help="A folder that all machines see; runs/NAME by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Do one machine's share of reading and measuring a corpus; `headwater run` then goes on from all shares.
+
+    - `srun headwater annotate web.yaml --rank $SLURM_PROCID --world-size $SLURM_NTASKS --workspace /shared/web`
+    - `headwater run web.yaml --workspace /shared/web`
+    """
+    from headwater.core.progress import reporter
+    from headwater.recipe.runner import share
+
+    if rank >= world_size:
+        raise HeadwaterError(f"rank {rank} is not below {world_size}", where="--rank", mend="count ranks from 0 to world size - 1")
+    loaded, place = _recipe_and_workspace(recipe, overrides, workspace)
+    report = reporter(as_json)
+    try:
+        share(loaded, place, report, rank, world_size)
+    finally:
+        report.close()
+
+
+def _recipe_and_workspace(recipe: str, overrides: list[str] | None, workspace: Path | None) -> tuple[Recipe, Workspace]:
     from headwater.cli.recipes import find_recipe
     from headwater.core.artifact import Workspace
     from headwater.core.config import load
-    from headwater.core.progress import reporter
     from headwater.recipe.recipe import Recipe
-    from headwater.recipe.runner import run as run_recipe
 
     if workspace is not None and not str(workspace).strip(". "):
         raise HeadwaterError("names no folder of its own", where="--workspace", mend="for example runs/mine")
     loaded = load(Recipe, find_recipe(recipe), overrides or [])
-    report = reporter(as_json)
-    try:
-        run_recipe(loaded, Workspace(workspace or Path("runs") / loaded.name), report, first=from_, until=until)
-    finally:
-        report.close()
+    return loaded, Workspace(workspace or Path("runs") / loaded.name)
 
 
 @app.command()
@@ -152,6 +189,33 @@ def report(
         raise HeadwaterError("is a folder", where=out, mend="name a file for --out, for example report.html in it")
     page = write_report(open_workspace(workspace), out or workspace / "report.html", lang)
     print(page)
+
+
+@app.command()
+def inspect(
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A workspace, a corpus artifact, or a folder of Parquet files.")],
+    rule: Annotated[str | None, typer.Option(metavar="RULE", help="Only what this rule or step removed.")] = None,
+    source: Annotated[str | None, typer.Option(metavar="SOURCE", help="Only documents of this source.")] = None,
+    kept: Annotated[bool, typer.Option("--kept", help="Only documents that were kept.")] = False,
+    removed: Annotated[bool, typer.Option("--removed", help="Only documents that were removed.")] = False,
+    count: Annotated[int, typer.Option(min=1, help="How many of each rule, and of the kept.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds show equal documents.")] = 0,
+    id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Show this one document, whole.")] = None,
+    sql: Annotated[str | None, typer.Option(metavar="SELECT", help="Answer this; - asks for one after the other.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Look into a corpus: samples of what was kept and what each rule removed, with the reason marked; or ask in SQL.
+
+    - `headwater inspect runs/demo`
+    - `headwater inspect runs/demo --rule top_ngram --count 10 --seed 1`
+    - `headwater inspect runs/demo --kept --source sanguo`
+    - `headwater inspect runs/demo --sql "SELECT source, count(*), avg(length(text)) FROM documents GROUP BY 1"`
+    - `headwater inspect runs/demo --sql -`
+    """
+    from headwater.cli.inspect import Asked
+    from headwater.cli.inspect import inspect as look
+
+    look(corpus, Asked(rule, source, kept or not removed, removed or not kept, count, seed, id), sql, as_json)
 
 
 @app.command()

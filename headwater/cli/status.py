@@ -51,7 +51,8 @@ def _row(workspace: Workspace, stage: str) -> dict[str, Any] | None:
         return None
     if artifact is None:
         steps = read_jsonl(partial[-1] / "metrics.jsonl")
-        figure = f"step {steps[-1]['step']:,}" if steps else ""
+        parts = len(list(partial[-1].glob("part-*.parquet")))
+        figure = f"step {steps[-1]['step']:,}" if steps else f"{parts:,} parts" if parts else ""
         return {"stage": stage, "state": "in progress", "seconds": None, "bytes": _bytes(partial[-1]), "key_figure": figure}
     times = artifact.path / JOURNAL / "time.json"
     return {

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ class Workspace:
                 try:
                     outcome = request.run(Work(partial, inputs, seed, report))
                 except HeadwaterError:
-                    if not request.resumes:
+                    if not request.resumes or not any(file.is_file() for file in partial.rglob("*")):
                         shutil.rmtree(partial, ignore_errors=True)
                     raise
                 shutil.rmtree(partial / SCRATCH, ignore_errors=True)
@@ -172,6 +173,18 @@ class Workspace:
                 os.replace(partial, final)
         self.point(request.stage, final)
         return Artifact.open(final)
+
+    @contextmanager
+    def shared(self, request: Request) -> Iterator[Path]:
+        """The folder of an artifact in the making, for several processes that each make parts of it; `make` then finds them there."""
+        assert request.resumes, "a stage that cannot resume would clear what was made"
+        final = self.folder(request.stage, request.fingerprint)
+        partial = final.with_name(final.name + ".partial")
+        with disk_trouble(self.root):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with _Lock(final, shared=True):
+                partial.mkdir(exist_ok=True)
+                yield partial
 
     def point(self, stage: str, artifact: Path) -> None:
         """Make `root/stage` name this artifact, atomically."""
@@ -231,25 +244,27 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 
 class _Lock:
-    """One process at a time at an artifact; the kernel frees it when the holder dies, however it dies.
+    """One process at a time at an artifact, or several that share it; the kernel frees it when the holder dies, however it dies.
 
     The file stands beside the folder, so that nobody has to touch the folder before holding it.
     """
 
-    def __init__(self, artifact: Path) -> None:
+    def __init__(self, artifact: Path, shared: bool = False) -> None:
         self.path = artifact.with_name(artifact.name + ".lock")
+        self.shared = shared
 
     def __enter__(self) -> None:
         import fcntl
 
         self.file = open(self.path, "w")
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.file, (fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             self.file.close()
             raise HeadwaterError("another process is making this very artifact", where=self.path,
                                  mend="wait for it, or stop it") from None  # fmt: skip
 
     def __exit__(self, *_: object) -> None:
-        self.path.unlink(missing_ok=True)
+        if not self.shared:  # others may still hold it
+            self.path.unlink(missing_ok=True)
         self.file.close()

@@ -6,14 +6,18 @@
     recipe = load(Recipe, "recipes/demo.yaml", ["pretrain.steps=200"])
 
 Unions are discriminated by `kind:`. `config.build(...)` makes the thing that a config describes.
+
+Stages that share a block of the recipe tell with `Since` which of them is the first to read a field; the stages before it are
+given the field's default (`as_of`), so that they cannot depend on it and do not run again when it changes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -26,6 +30,8 @@ class Config(BaseModel):
     """Base of every config: frozen, unknown keys refused (with the nearest known one)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    SINCE: ClassVar[str | None] = None
+    """The stage that is the first to read any config of this class (see Since)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -62,6 +68,32 @@ def _configs_in(value: object) -> Iterator[Config]:
 
 
 C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class Since:
+    """`threshold: Annotated[float, Since("relate")] = 0.8`: read by the stage `relate` and by those after it."""
+
+    stage: str
+
+
+def as_of(config: C, stage: str, stages: Sequence[str]) -> C:
+    """The config as `stage` sees it: fields of the stages after it (in the order of `stages`) have their defaults."""
+    later = set(stages[stages.index(stage) + 1 :])
+    seen: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        since = next((mark.stage for mark in field.metadata if isinstance(mark, Since)), getattr(type(value), "SINCE", None))
+        seen[name] = field.get_default(call_default_factory=True) if since in later else _inner_as_of(value, stage, stages)
+    return config.model_copy(update=seen)
+
+
+def _inner_as_of(value: Any, stage: str, stages: Sequence[str]) -> Any:
+    if isinstance(value, Config):
+        return as_of(value, stage, stages)
+    if isinstance(value, list | tuple):
+        return type(value)(_inner_as_of(inner, stage, stages) for inner in value)
+    return {key: _inner_as_of(inner, stage, stages) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def load(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:

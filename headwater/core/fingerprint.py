@@ -1,8 +1,8 @@
 """What code a stage depends on, found by reading imports, so that nobody has to remember to declare it.
 
 The code of a stage is its own module and every `headwater` module that it imports, directly or not, at the top or
-inside a function. It is hashed as syntax (comments, docstrings and layout change nothing), with the versions of the
-libraries imported on the way.
+inside a function. It is hashed as syntax (comments, docstrings and layout change nothing), with the data files beside it that
+it names and the versions of the libraries imported on the way.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ def hash_value(value: Any) -> str:
 
 def code_of(module: str) -> dict[str, str]:
     """`{headwater module: syntax hash, library: version}` for a module and all that it imports."""
+    modules, libraries = closure_of(module)
+    return {**modules, **{name: version for name in libraries if (version := _version(name))}}
+
+
+def closure_of(module: str) -> tuple[dict[str, str], set[str]]:
+    """`{headwater module: syntax hash}` of a module and all that it imports, and the names of the libraries imported on the way."""
     modules: dict[str, str] = {}
     libraries: set[str] = set()
     waiting = [module]
@@ -46,7 +52,7 @@ def code_of(module: str) -> dict[str, str]:
                 waiting.append(imported)
             else:
                 libraries.add(imported.split(".")[0])
-    return {**modules, **{name: version for name in libraries if (version := _version(name))}}
+    return modules, libraries
 
 
 @functools.cache
@@ -63,7 +69,16 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
                 imports.append(inner if node.module.startswith(PACKAGE) and _is_module(inner) else node.module)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return xxhash.xxh3_128_hexdigest(ast.dump(tree).encode()), tuple(dict.fromkeys(imports))
+    digest = xxhash.xxh3_128(ast.dump(tree).encode())
+    for file in _files_named_in(tree, _source(module).parent):
+        digest.update(file.read_bytes())
+    return digest.hexdigest(), tuple(dict.fromkeys(imports))
+
+
+def _files_named_in(tree: ast.AST, folder: Path) -> list[Path]:
+    """Files beside a module that it names in its code (word lists, weights): they shape what it computes."""
+    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return sorted(file for file in folder.iterdir() if file.name in words and file.is_file())
 
 
 def _source(module: str) -> Path:

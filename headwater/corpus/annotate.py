@@ -1,132 +1,205 @@
-"""The costly pass: every document read, brought into normal form and measured; none deleted. In: config. Out: one Parquet
-file of all documents with their attributes, and a census of what the later passes need to know of each.
+"""The annotate stage: all documents of the sources, in normal form, with everything that can be told of each by itself.
 
-A step is a pure function of a batch; batches stream, so that memory holds a few of them and, per document, the census
-(about 100 bytes and 8 per MinHash band) whatever the size of the corpus.
+    read  ->  extract  ->  normalise  ->  language  ->  quality  ->  privacy  ->  licences  ->  fingerprints of duplicates
+
+Nothing is removed here: a document that a rule will take is in the artifact like any other, so that another threshold asks
+for no second reading. Out: part-00000.parquet … (document.WORKING with columns for attributes, spans and fingerprints), one for
+each unit of input, and beside each its account part-00000.json, which says that the part is whole.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from headwater.core.artifact import Outcome, Work
+from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
+from headwater.core.storage import disk_trouble, read_json, write_json
 from headwater.corpus.config import Corpus
-from headwater.corpus.document import Document, batches, texts_of
-from headwater.corpus.duplicates.groups import digest
-from headwater.corpus.extract.page import extract
-from headwater.corpus.language.identify import detector, identify
-from headwater.corpus.normalise.normal import normalise
-from headwater.corpus.quality.measure import measure
-from headwater.corpus.read.documents import read
-from headwater.corpus.read.source import files_of
-from headwater.corpus.select import KEPT, Rule, Verdicts, judge
+from headwater.corpus.document import WORKING, Document, Step, batch_of, batches, bytes_of, with_score
+from headwater.corpus.engine.run import each
+from headwater.corpus.read.units import Unit, documents_of, units_of
 from headwater.corpus.write import open_parquet
+
+BYTES = "bytes"
+"""Attribute: UTF-8 bytes of the text as it is in the artifact."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part to be made; the same on every engine."""
+
+    folder: Path
+    index: int
+    unit: Unit
+    config: Corpus
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"part-{self.index:05d}.parquet"
+
+    @property
+    def account(self) -> Path:
+        return self.path.with_suffix(".json")
 
 
 @dataclass
-class Census:
-    """One entry per document, in the order of reading."""
+class Account:
+    """What came of one unit; `bytes` of texts after each step, `read` by source."""
 
-    ids: list[str] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    languages: list[str] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    """Bytes of the text in its normal form."""
-    digests: list[bytes] = field(default_factory=list)
-    verdicts: list[Verdicts] = field(default_factory=list)
-    keys: list[np.ndarray] = field(default_factory=list)
-    """MinHash bands [documents of a batch that every rule lets pass, bands]."""
-    raw: Counter[str] = field(default_factory=Counter)
-    """Bytes as read, by source."""
-    bytes_after: Counter[str] = field(default_factory=Counter)
-    """Bytes of all documents after each step that changes texts."""
-    bad_rows: Counter[str] = field(default_factory=Counter)
+    documents: int = 0
+    read: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
+    bad_rows: dict[str, int] = field(default_factory=dict)
 
-    def verdict(self) -> Verdicts:
-        """The verdicts of all batches as one."""
-        rule, value, threshold = (np.concatenate([getattr(v, name) for v in self.verdicts]) for name in ("rule", "value", "threshold"))
-        return Verdicts(rule, value, threshold)
+    def add(self, other: dict[str, Any]) -> None:
+        self.documents += other["documents"]
+        for name in ("read", "bytes", "bad_rows"):
+            mine: dict[str, int] = getattr(self, name)
+            for key, count in other[name].items():
+                mine[key] = mine.get(key, 0) + count
 
 
-def annotate(config: Corpus, rules: list[Rule], path: Path, report: Reporter) -> Census:
-    """Write all documents with their attributes to `path`. Raises HeadwaterError for whatever is wrong with the sources."""
-    census = Census()
-    guess = detector(config.language, report)
-    near = config.duplicates.near
-    writer: pq.ParquetWriter | None = None
+def run(config: Corpus, work: Work) -> Outcome:
+    """Make the parts that are not there yet. Raises HeadwaterError for bad sources, or when there is no document."""
+    jobs = jobs_of(config, work.path, work.report)
+    make_parts(config, jobs, work.report)
+    account = Account()
+    for job in jobs:
+        account.add(read_json(job.account))
+    for leftover in work.path.glob(".part-*"):
+        leftover.unlink()
+    if not account.documents:
+        raise HeadwaterError("no document was found in the sources", where="corpus.sources", mend="check their patterns and bad rows")
+    size = account.bytes["normalise"]
+    metrics = {"documents": account.documents, "bytes": size, "parts": len(jobs)}
+    return Outcome(metrics, f"{account.documents:,} documents, {size / 1e6:,.1f} MB, {len(jobs):,} parts")
+
+
+def run_share(config: Corpus, folder: Path, report: Reporter, rank: int, world_size: int) -> int:
+    """Make every `world_size`th part, beginning with `rank`: what one of many machines does. Returns how many parts there are in all."""
+    jobs = jobs_of(config, folder, report)
+    make_parts(config, jobs[rank::world_size], report)
+    return len(jobs)
+
+
+def jobs_of(config: Corpus, folder: Path, report: Reporter) -> list[Job]:
+    units = units_of(config.sources, report, 2 * config.part_bytes, config.part_bytes)
+    return [Job(folder, index, unit, config) for index, unit in enumerate(units)]
+
+
+def make_parts(config: Corpus, jobs: list[Job], report: Reporter) -> None:
+    """Those that are not there yet, on the recipe's engine."""
+    _prepare(config, report)
+    done = sum(job.unit.bytes for job in jobs if job.account.exists())
+    total = sum(job.unit.bytes for job in jobs)
+    with report.bar("reading and measuring", total=total / 1e6, unit="MB", done=done / 1e6) as bar:
+        each(config.engine, make_part, [job for job in jobs if not job.account.exists()], lambda job: bar.advance(job.unit.bytes / 1e6))
+
+
+def _prepare(config: Corpus, report: Reporter) -> None:
+    """Have models fetched and kernels compiled once, here, before every worker does it: the first time it takes half a minute."""
+    page = Document("page", "<title>T</title><p>One sentence, to begin with.</p>", "warm", form="html")
+    with report.bar("preparing", unit="steps") as bar:
+        batch = batch_of([page, Document("text", "A second one. 又一句话。", "warm")])
+        for step in _steps(config, report).values():
+            batch = step(batch)
+            bar.advance()
+
+
+def make_part(job: Job) -> None:
+    """Annotate one unit. Its file is renamed when whole, its account written last."""
+    account = Account()
+    steps = _steps(job.config)
+    temporary = job.path.with_name(f".{job.path.name}.{os.getpid()}")
+    with disk_trouble(job.folder):
+        try:
+            _write_part(temporary, job, steps, account)
+            os.replace(temporary, job.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        write_json(job.account, vars(account))
+
+
+def _write_part(path: Path, job: Job, steps: dict[str, Step], account: Account) -> None:
+    """A row group for each batch, and one without rows for a unit without documents, which tells the schema."""
+    from headwater.corpus.duplicates.fingerprints import incompressible
+
+    plain = incompressible(job.config.duplicates)
+    writer = None
+    bad_rows: Counter[str] = Counter()
     try:
-        with report.bar("reading and measuring", unit="documents") as bar:
-            for batch in batches(documents_of(config, census, report)):
-                batch = extract(batch, config.extract)
-                census.bytes_after["extract"] += sum(sizes_of(batch))
-                batch = normalise(batch, config.normalise)
-                census.bytes_after["normalise"] += sum(sizes_of(batch))
-                batch = measure(identify(batch, config.language, guess))
-                verdicts = judge(batch, rules)
-                _count(census, batch, verdicts)
-                if near is not None:
-                    from headwater.corpus.duplicates.minhash import band_keys
-
-                    passing = [text for text, rule in zip(texts_of(batch), verdicts.rule, strict=True) if rule == KEPT]
-                    census.keys.append(band_keys(passing, near.shingle, near.bands, near.rows))
-                writer = writer or open_parquet(path, batch.schema)
-                writer.write_batch(batch)
-                bar.advance(batch.num_rows)
+        for batch in batches(_counted(documents_of(job.unit, job.config.sources, bad_rows), account)):
+            batch = annotated(batch, steps, account.bytes)
+            writer = writer or open_parquet(path, batch.schema, plain)
+            writer.write_batch(batch)
+        if writer is None:
+            empty = annotated(pa.RecordBatch.from_pylist([], schema=WORKING), steps, account.bytes)
+            writer = open_parquet(path, empty.schema, plain)
     finally:
         if writer is not None:
             writer.close()
-    return census
+    account.bad_rows = dict(bad_rows)
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
-def documents_of(config: Corpus, census: Census, report: Reporter) -> Iterator[Document]:
-    """All documents of all sources, in the recipe's order."""
-    for source in config.sources:
-        for file in files_of(source, report):
-            for document in read(file, source, census.bad_rows):
-                size = len(document.text.encode())
-                census.raw[source.label] += size
-                census.bytes_after["read"] += size
-                yield document
+def annotated(batch: pa.RecordBatch, steps: dict[str, Step], sizes: dict[str, int]) -> pa.RecordBatch:
+    """The batch after all steps; `sizes` counts the bytes after those that change texts."""
+    for name, step in steps.items():
+        batch = step(batch)
+        if name in ("extract", "normalise"):
+            sizes[name] = sizes.get(name, 0) + int(bytes_of(batch).sum())
+    return with_score(batch, BYTES, bytes_of(batch))
 
 
-def sizes_of(batch: pa.RecordBatch) -> list[int]:
-    """Bytes of each text."""
-    return [len(text.encode()) for text in texts_of(batch)]
+def steps_of(config: Corpus, report: Reporter | None) -> dict[str, Step]:
+    """The steps of a recipe by name, in their order."""
+    from headwater.corpus.duplicates.fingerprints import fingerprinter
+    from headwater.corpus.extract.page import extractor
+    from headwater.corpus.language.identify import identifier
+    from headwater.corpus.licences.detect import detector as licence_detector
+    from headwater.corpus.normalise.normal import normaliser
+    from headwater.corpus.privacy.detect import detector as privacy_detector
+    from headwater.corpus.quality.measure import measurer
+
+    steps = {
+        "extract": extractor(config.extract, report),
+        "normalise": normaliser(config.normalise, report),
+        "language": identifier(config.language, report),
+        "quality": measurer(config.quality),
+    }
+    if config.privacy is not None:
+        steps["privacy"] = privacy_detector(config.privacy)
+    if config.licences is not None:
+        steps["licences"] = licence_detector(config.licences)
+    steps["fingerprints"] = fingerprinter(config.duplicates)
+    return steps
 
 
-def _count(census: Census, batch: pa.RecordBatch, verdicts: Verdicts) -> None:
-    census.ids += batch.column("id").to_pylist()
-    census.sources += batch.column("source").to_pylist()
-    census.languages += batch.column("language").to_pylist()
-    census.sizes += sizes_of(batch)
-    census.digests += [digest(text) for text in texts_of(batch)]
-    census.verdicts.append(verdicts)
+_MADE: dict[str, dict[str, Step]] = {}
+"""The steps of this process, by their config: models and kernels are loaded once."""
 
 
-class Texts:
-    """Texts of the annotated documents by place, with a few row groups at hand."""
+def _steps(config: Corpus, report: Reporter | None = None) -> dict[str, Step]:
+    key = config.model_dump_json()
+    if key not in _MADE:
+        _MADE.clear()
+        _MADE[key] = steps_of(config, report)
+    return _MADE[key]
 
-    def __init__(self, path: Path) -> None:
-        self.file = pq.ParquetFile(path)
-        sizes = [self.file.metadata.row_group(index).num_rows for index in range(self.file.num_row_groups)]
-        self.starts = np.concatenate([[0], np.cumsum(sizes)])
-        self.group = lru_cache(maxsize=8)(self._group)
 
-    def __call__(self, place: int) -> str:
-        index = int(np.searchsorted(self.starts, place, side="right")) - 1
-        text: str = self.group(index)[place - int(self.starts[index])].as_py()
-        return text
-
-    def _group(self, index: int) -> pa.ChunkedArray:
-        return self.file.read_row_group(index, columns=["text"]).column("text")
-
-    def close(self) -> None:
-        self.file.close()
+def _counted(documents: Iterator[Document], account: Account) -> Iterator[Document]:
+    for document in documents:
+        size = len(document.text.encode())
+        account.documents += 1
+        account.read[document.source] = account.read.get(document.source, 0) + size
+        account.bytes["read"] = account.bytes.get("read", 0) + size
+        yield document

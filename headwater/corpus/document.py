@@ -1,13 +1,14 @@
 """What is a document, between the rooms and between the steps?
 
 Between the rooms: a row of Parquet by the schema DOCUMENT. Between the steps of this room: a RecordBatch by WORKING, to
-which each step adds attribute columns named `scores.<attribute>` (float64); `finished` folds them into the map `scores`.
+which each step adds attribute columns named `scores.<attribute>` (float64), or marks spans of the text; nothing is deleted.
+`finished` folds the attributes into the map `scores`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,18 @@ DOCUMENT = pa.schema(
 )
 WORKING = pa.schema([*[DOCUMENT.field(name) for name in DOCUMENT.names if name != "scores"], pa.field("form", pa.string(), nullable=False)])
 SCORE = "scores."
+SPANS = "spans"
+SPAN = pa.struct(
+    [
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+    ]
+)
+Span = tuple[int, int, str]
+"""First character, the one after the last, and what it is (`email`, `repeated` …)."""
+Step = Callable[[pa.RecordBatch], pa.RecordBatch]
+"""Adds attributes or marks spans; keeps every row, in order."""
 BATCH_DOCUMENTS = 512
 BATCH_CHARACTERS = 4_000_000
 
@@ -89,6 +102,41 @@ def with_score(batch: pa.RecordBatch, name: str, values: Sequence[float] | np.nd
 def scores_of(batch: pa.RecordBatch, name: str) -> np.ndarray:
     """An attribute of every document, float64."""
     return np.asarray(batch.column(SCORE + name))
+
+
+def buffers_of(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+    """`(data uint8 [bytes], offsets int64 [N + 1])`: the UTF-8 of the texts as it lies in Arrow's memory, for kernels.
+
+    Text n is `data[offsets[n]:offsets[n + 1]]`. Nothing is copied but the offsets.
+    """
+    column = batch.column("text")
+    _, offsets, data = column.buffers()
+    if offsets is None or not len(column):
+        return np.empty(0, np.uint8), np.zeros(1, np.int64)
+    starts = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
+    return np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8), starts
+
+
+def bytes_of(batch: pa.RecordBatch) -> np.ndarray:
+    """int64 [N]: UTF-8 bytes of each text."""
+    return np.diff(buffers_of(batch)[1])
+
+
+def spans_of(batch: pa.RecordBatch, column: str = SPANS) -> list[list[Span]]:
+    """The marked spans of every text, in order."""
+    if column not in batch.schema.names:
+        return [[] for _ in range(batch.num_rows)]
+    return [[(span["start"], span["end"], span["kind"]) for span in spans] for spans in batch.column(column).to_pylist()]
+
+
+def with_spans(batch: pa.RecordBatch, spans: Sequence[Sequence[Span]]) -> pa.RecordBatch:
+    """The batch with more spans, beside those that it has."""
+    together = [sorted({*old, *new}) for old, new in zip(spans_of(batch), spans, strict=True)]
+    rows = [[{"start": start, "end": end, "kind": kind} for start, end, kind in row] for row in together]
+    column = pa.array(rows, pa.list_(SPAN))
+    if SPANS in batch.schema.names:
+        return _with(batch, SPANS, column)
+    return batch.append_column(pa.field(SPANS, column.type), column)
 
 
 def finished(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -1,18 +1,16 @@
-"""What did each step take, and from whom? In: census, fates and excerpts. Out: funnel.json and the ledger removed.parquet.
+"""What did each step take, and from whom? In: removed and kept documents as they are written. Out: funnel.json and the ledger.
 
-`documents` and `bytes` of a step are what is left after it; bytes count UTF-8 of the text as it then is. The ledger has a
-row for every document that was read and is not in the corpus; `kept` names the document that stays in a duplicate's place.
+`documents` and `bytes` of a step are what is left after it; bytes count UTF-8 of the text as it then is. The ledger removed.parquet
+has a row for every document that was read and is not in the corpus; `kept` names the document that stays in a duplicate's place.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-
-from headwater.corpus.annotate import Census
 
 LEDGER = pa.schema(
     [
@@ -28,20 +26,12 @@ LEDGER = pa.schema(
         pa.field("kept", pa.string()),
     ]
 )
-STEPS = ("read", "extract", "normalise", "language", "quality", "duplicates")
+ALWAYS = ("read", "extract", "normalise", "language", "quality", "duplicates")
+STEPS = ("read", "extract", "normalise", "language", "quality", "licences", "privacy", "contamination", "keep", "quality_model", "subtract",
+         "duplicates", "spans", "mixture")  # fmt: skip
+"""In the order in which they take documents; those beyond ALWAYS are told of where they took something."""
 EXCERPT = 300
 EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Fate:
-    """Why a document is not in the corpus."""
-
-    step: str
-    rule: str
-    value: float
-    threshold: float
-    kept: str | None = None
 
 
 @dataclass
@@ -53,59 +43,68 @@ class Taken:
     examples: list[dict[str, Any]] = field(default_factory=list)
 
 
-def ledger_rows(batch: pa.RecordBatch, fates: list[Fate], sizes: list[int]) -> pa.RecordBatch:
-    """Rows by LEDGER for a batch of removed documents."""
-    columns = {name: batch.column(name) for name in ("id", "source", "url")}
-    for name in ("step", "rule", "value", "threshold", "kept"):
-        columns[name] = [getattr(fate, name) for fate in fates]
-    excerpts = [text[:EXCERPT] for text in batch.column("text").to_pylist()]
-    return pa.RecordBatch.from_pydict({**columns, "bytes": sizes, "excerpt": excerpts}, schema=LEDGER)
+@dataclass
+class Passage:
+    """Documents and bytes that came through."""
+
+    documents: int = 0
+    bytes: int = 0
+
+    def add(self, documents: int, size: int) -> None:
+        self.documents += documents
+        self.bytes += size
 
 
 class Funnel:
-    def __init__(self, census: Census, fates: dict[int, Fate]) -> None:
-        self.census, self.fates = census, fates
+    """`sizes`: bytes of all texts after read, extract and normalise; `read`: bytes of each source as read."""
+
+    def __init__(self, documents: int, sizes: dict[str, int], read: dict[str, int], bad_rows: dict[str, int]) -> None:
+        self.documents, self.sizes, self.read_bytes, self.bad_rows = documents, sizes, read, bad_rows
+        self.read: dict[str, int] = dict.fromkeys(read, 0)
         self.taken: dict[str, dict[str, Taken]] = defaultdict(dict)
-        for place, fate in sorted(fates.items()):
-            taken = self.taken[fate.step].setdefault(fate.rule, Taken())
+        self.splits: dict[str, Passage] = {"train": Passage(), "validation": Passage()}
+        self.by_source: dict[str, Passage] = defaultdict(Passage)
+        self.by_language: dict[str, Passage] = defaultdict(Passage)
+        self.cut = 0
+        """Bytes that cut and replaced spans took from documents that stayed."""
+
+    def remove(self, rows: pa.RecordBatch) -> None:
+        """Count rows of the ledger; the first removals of each rule are its examples."""
+        columns = (rows.column(name).to_pylist() for name in ("step", "rule", "bytes"))
+        for index, (step, rule, size) in enumerate(zip(*columns, strict=True)):
+            taken = self.taken[step].setdefault(rule, Taken())
             taken.documents += 1
-            taken.bytes += census.sizes[place]
+            taken.bytes += size
+            if len(taken.examples) < EXAMPLES:
+                taken.examples.append({name: rows.column(name)[index].as_py() for name in ("id", "excerpt", "value", "threshold")})
 
-    def illustrate(self, rows: pa.RecordBatch) -> None:
-        """Take the first removals of each rule as its examples."""
-        for row in rows.to_pylist():
-            examples = self.taken[row["step"]][row["rule"]].examples
-            if len(examples) < EXAMPLES:
-                examples.append({name: row[name] for name in ("id", "excerpt", "value", "threshold")})
+    def keep(self, split: str, sources: list[str], languages: list[str | None], sizes: list[int]) -> None:
+        """Count written documents, copies of the mixture included."""
+        for source, language, size in zip(sources, languages, sizes, strict=True):
+            for passage in (self.splits[split], self.by_source[source], self.by_language[language or "und"]):
+                passage.add(1, size)
 
-    def steps(self) -> list[dict[str, Any]]:
-        documents = len(self.census.ids)
-        gone = 0
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "steps": self._steps(),
+            "by_source": {source: {"read": {"documents": self.read[source], "bytes": size}, "kept": vars(self.by_source[source])}
+                          for source, size in self.read_bytes.items()},
+            "by_language": {language: vars(self.by_language[language]) for language in sorted(self.by_language)},
+            "splits": {split: vars(passage) for split, passage in self.splits.items()},
+            "bad_rows": self.bad_rows,
+        }  # fmt: skip
+
+    def _steps(self) -> list[dict[str, Any]]:
+        """What is left after each step. Copies that the mixture adds are told of under `splits`, not here."""
+        documents, gone = self.documents, 0
         found = []
+        assert set(self.taken) <= set(STEPS), "a step that the funnel does not know"
         for step in STEPS:
             removed = self.taken.get(step, {})
             documents -= sum(taken.documents for taken in removed.values())
-            gone += sum(taken.bytes for taken in removed.values())
-            size = self.census.bytes_after[step if step in ("read", "extract") else "normalise"] - gone
-            found.append({"step": step, "documents": documents, "bytes": size, "removed": {rule: vars(t) for rule, t in removed.items()}})
+            gone += sum(taken.bytes for taken in removed.values()) + (self.cut if step == "spans" else 0)
+            size = self.sizes[step if step in ("read", "extract") else "normalise"] - gone
+            if step in ALWAYS or removed or (step == "spans" and self.cut):
+                of_rule = {rule: vars(removed[rule]) for rule in removed}
+                found.append({"step": step, "documents": documents, "bytes": size, "removed": of_rule})
         return found
-
-    def to_json(self, splits: dict[str, list[int]]) -> dict[str, Any]:
-        """funnel.json; `splits` has the places of the documents of each split."""
-        kept = sorted(place for places in splits.values() for place in places)
-        sources = Counter(self.census.sources)
-        by_source = {source: {"read": {"documents": sources[source], "bytes": size},
-                              "kept": self._sum([place for place in kept if self.census.sources[place] == source])}
-                     for source, size in self.census.raw.items()}  # fmt: skip
-        by_language = {language: self._sum([place for place in kept if self.census.languages[place] == language])
-                       for language in sorted({self.census.languages[place] for place in kept})}  # fmt: skip
-        return {
-            "steps": self.steps(),
-            "by_source": by_source,
-            "by_language": by_language,
-            "splits": {split: self._sum(places) for split, places in splits.items()},
-            "bad_rows": dict(self.census.bad_rows),
-        }
-
-    def _sum(self, places: list[int]) -> dict[str, int]:
-        return {"documents": len(places), "bytes": sum(self.census.sizes[place] for place in places)}

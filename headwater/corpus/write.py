@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +15,13 @@ ROW_GROUP = 1024
 SHARD_BYTES = 256 << 20
 
 
-def open_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(path, schema, compression="zstd", compression_level=3, version="2.6", store_schema=True)
+def open_parquet(path: Path, schema: pa.Schema, plain: Sequence[str] = ()) -> pq.ParquetWriter:
+    """`plain` names columns that nothing can make smaller (hashes)."""
+    if not plain:
+        return pq.ParquetWriter(path, schema, compression="zstd", compression_level=3, version="2.6", store_schema=True)
+    codecs = {name: "NONE" if name in plain else "ZSTD" for name in schema.names}
+    return pq.ParquetWriter(path, schema, compression=codecs, version="2.6", store_schema=True, use_dictionary=[
+        name for name in schema.names if name not in plain])  # fmt: skip
 
 
 class Table:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from headwater.core.artifact import Artifact, Outcome, Request, Work, Workspace
-from headwater.core.config import Config
+from headwater.core.config import Config, as_of
 from headwater.core.errors import HeadwaterError
 from headwater.core.fingerprint import code_of
 from headwater.core.hardware import cores, environment, peak_memory_bytes, reset_peak_memory
@@ -37,7 +37,7 @@ def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | 
     end = STAGES.index(stage_named(until)) if until else len(STAGES) - 1
     if begin > end:
         raise HeadwaterError(f"'{first}' comes after '{until}'", where="--from/--until", mend="name them in the river's order")
-    chosen = [stage for stage in STAGES[begin : end + 1] if getattr(recipe, stage.name) is not None]
+    chosen = [stage for stage in STAGES[begin : end + 1] if getattr(recipe, stage.key) is not None]
     if not chosen:
         raise HeadwaterError("the recipe has no stage in that range", where="--from/--until", mend="name stages of the recipe")
     made: dict[str, Artifact] = {}
@@ -73,11 +73,28 @@ def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | 
     return list(made.values())
 
 
+def share(recipe: Recipe, workspace: Workspace, report: Reporter, rank: int, world_size: int) -> None:
+    """This machine's share of the annotate stage; a `run` of the same recipe afterwards finds the parts and goes on from there."""
+    from headwater.corpus.annotate import run_share
+
+    stage = stage_named("annotate")
+    if recipe.corpus is None:
+        raise HeadwaterError("the recipe has no corpus", where="corpus", mend="add a 'corpus:' block")
+    request = _request(stage, recipe, {})
+    if workspace.find(stage.name, request.fingerprint) is not None:
+        report.say("annotate   up to date", stage=stage.name, state="up to date")
+        return
+    with workspace.shared(request) as folder:
+        parts = run_share(as_of(recipe.corpus, stage.name, stages_of("corpus")), folder, report, rank, world_size)
+        there = len(list(folder.glob("part-*.json")))
+    report.say(f"share {rank} of {world_size} is done; {there:,} of {parts:,} parts are there", state="shared", parts=parts, there=there)
+
+
 def _check(stages: list[Stage], recipe: Recipe, report: Reporter) -> None:
     """Let every stage that is to come look at what the user gave it, before time is spent on the first."""
     for stage in stages:
         if stage.check is not None:
-            importlib.import_module(stage.check).check(getattr(recipe, stage.name), report)
+            importlib.import_module(stage.check).check(getattr(recipe, stage.key), report)
 
 
 def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[str, Artifact]) -> dict[str, Artifact]:
@@ -85,7 +102,7 @@ def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[st
     found: dict[str, Artifact] = {}
     for name in (*stage.needs, *stage.takes):
         artifact = made.get(name) or workspace.current(name)
-        if artifact is not None and (name in stage.needs or getattr(recipe, name) is not None):
+        if artifact is not None and (name in stage.needs or getattr(recipe, stage_named(name).key) is not None):
             found[name] = artifact
         elif name in stage.needs:
             raise HeadwaterError(
@@ -97,7 +114,7 @@ def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[st
 
 
 def _request(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact]) -> Request:
-    config: Config = getattr(recipe, stage.name)
+    config = config_of(stage, recipe)
     described: dict[str, Any] = {key: value for key, value in config.model_dump(mode="json").items() if key not in UNHASHED}
     if stage.seeded:
         described["seed"] = recipe.seed
@@ -112,12 +129,23 @@ def _request(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact]) -> Re
     )
 
 
+def config_of(stage: Stage, recipe: Recipe) -> Config:
+    """The stage's config, without what only later stages of the same block read."""
+    config: Config = getattr(recipe, stage.key)
+    return as_of(config, stage.name, stages_of(stage.key))
+
+
+def stages_of(block: str) -> list[str]:
+    """The stages that read a block of the recipe, in order."""
+    return [stage.name for stage in STAGES if stage.key == block]
+
+
 def _run_stage(stage: Stage, recipe: Recipe, work: Work) -> Outcome:
     """Call the stage, with its journal around it."""
     _steady_threads()
     reset_peak_memory()
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-    outcome: Outcome = getattr(importlib.import_module(stage.module), stage.function)(getattr(recipe, stage.name), work)
+    outcome: Outcome = getattr(importlib.import_module(stage.module), stage.function)(config_of(stage, recipe), work)
     write_atomically(work.journal / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False))
     write_json(work.journal / "environment.json", environment())
     seconds = round(time.monotonic() - clock, 2)

@@ -9,7 +9,10 @@ from headwater.core.errors import HeadwaterError, nearest
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the river: `module.function(config, work)` makes it from `needs` and, where present, `takes`."""
+    """One step of the river: `module.function(config, work)` makes it from `needs` and, where present, `takes`.
+
+    Its config is the recipe's block of the same name, or `block`, where several stages share one (core.config.as_of).
+    """
 
     name: str
     module: str
@@ -18,11 +21,19 @@ class Stage:
     takes: tuple[str, ...] = ()
     seeded: bool = False
     resumes: bool = False
+    block: str | None = None
     check: str | None = None  # a module whose `check(config, report)` finds mistakes before any stage runs
+
+    @property
+    def key(self) -> str:
+        """The recipe's block."""
+        return self.block or self.name
 
 
 STAGES = (
-    Stage("corpus", "headwater.corpus.stage"),
+    Stage("annotate", "headwater.corpus.annotate", block="corpus", resumes=True),
+    Stage("relate", "headwater.corpus.relate", needs=("annotate",), block="corpus", resumes=True),
+    Stage("corpus", "headwater.recipe.corpus", needs=("annotate", "relate")),
     Stage("tokenizer", "headwater.tokens.stages", "run_tokenizer", needs=("corpus",)),
     Stage("tokens", "headwater.tokens.stages", "run_tokens", needs=("corpus", "tokenizer")),
     Stage("pretrain", "headwater.recipe.pretrain", needs=("tokenizer", "tokens"), seeded=True, resumes=True),

@@ -9,7 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.core.artifact import Artifact, Outcome, Work
-from headwater.core.storage import write_atomically, write_json
+from headwater.core.errors import HeadwaterError
+from headwater.core.storage import read_json, write_atomically, write_json
+from headwater.corpus.contamination.config import INDEX
+from headwater.corpus.statistics.tokens import by_source
 from headwater.tokens.config import TokenizerConfig, TokensConfig
 from headwater.tokens.shards import dtype_for, write_split
 from headwater.tokens.tokenizer import SPECIALS, Tokenizer, bytes_per_token, train
@@ -64,16 +67,39 @@ def run_tokens(config: TokensConfig, work: Work) -> Outcome:
         batches = documents(work.inputs["corpus"], split, ["id", "source", "language", "text"])
         total = work.inputs["corpus"].manifest.metrics["splits"][split]["documents"]
         with work.report.bar(f"tokens: {split}", total, "documents") as bar:
-            sums[split] = write_split(work.path, split, tokenizer, _counted(batches, bar.advance))
+            clean = _rechecked(batches, work.inputs["corpus"].path)
+            sums[split] = write_split(work.path, split, tokenizer, _counted(clean, bar.advance))
     facts = {
         "dtype": dtype_for(tokenizer.vocab_size).str,
         "vocab_size": tokenizer.vocab_size,
         "tokenizer": tokenizer.hash,
         "end": tokenizer.special("end"),
         "splits": sums,
+        "by_source": by_source(work.path / "train.documents.parquet"),
     }
     write_json(work.path / "tokens.json", facts)
     return Outcome({"splits": sums}, f"{sums['train']['tokens']:,} training tokens, {sums['validation']['tokens']:,} held out")
+
+
+def _rechecked(batches: Iterator[pa.RecordBatch], corpus: Path) -> Iterator[pa.RecordBatch]:
+    """The same batches, looked through once more for what stands in evaluation sets.
+
+    Raises HeadwaterError for a document that holds more of a set than the recipe allows.
+    """
+    if not (corpus / INDEX).exists():
+        yield from batches
+        return
+    from headwater.corpus.contamination.index import load
+    from headwater.corpus.contamination.match import recheck
+
+    index, allowed = load(corpus / INDEX), read_json(corpus / "contamination.json")["most"]
+    for batch in batches:
+        hits = recheck(index, batch.column("text").to_pylist())
+        if len(hits) and hits.max() > allowed:
+            worst = int(hits.argmax())
+            raise HeadwaterError(f"document '{batch.column('id')[worst]}' holds {hits[worst]} n-grams of an evaluation set", where=corpus,
+                                 mend="delete this artifact and run again; it was not made by this recipe")  # fmt: skip
+        yield batch
 
 
 def _counted(batches: Iterator[pa.RecordBatch], advance: Callable[[int], None]) -> Iterator[pa.RecordBatch]:

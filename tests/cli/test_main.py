@@ -63,7 +63,7 @@ GOOD = "The river runs past the old stone bridge and the quiet town. " * 8
         ("missing.txt", None, "missing.txt"),
         ("empty.txt", b"", "empty"),
         ("binary.txt", bytes(range(256)) * 40, "binary"),
-        ("broken.txt.gz", gzip.compress(GOOD.encode())[:-12], "broken.txt.gz"),
+        ("broken.txt.gz", gzip.compress(GOOD.encode(), mtime=0)[:-12], "broken.txt.gz"),
         ("cut.parquet", b"PAR1" + b"\0" * 100, "cut.parquet"),
         ("bad.jsonl", json.dumps({"text": GOOD}).encode() + b"\n{oops\n", "bad.jsonl:2"),
         ("field.jsonl", json.dumps({"txt": GOOD}).encode() + b"\n", "text"),

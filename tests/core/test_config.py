@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import Field, PositiveInt, ValidationError
 
-from headwater.core.config import Config, load, validate
+from headwater.core.config import Config, Since, as_of, load, validate
 from headwater.core.errors import HeadwaterError
 
 
@@ -227,3 +227,34 @@ def test_validate_without_a_file_names_where() -> None:
     with pytest.raises(HeadwaterError) as caught:
         validate(Drawing, {"steps": "q"}, where="manifest.json")
     assert str(caught.value).startswith("manifest.json: steps: ")
+
+
+class Limit(Config):
+    SINCE: ClassVar[str | None] = "third"
+    top: float = 1.0
+
+
+class Inner(Config):
+    name: str = "a"
+    cut: Limit = Limit(top=5)
+    level: Annotated[int, Since("second")] = Field(default=3, ge=0)
+
+
+class Shared(Config):
+    path: str
+    inner: Inner = Inner()
+    many: list[Inner] = Field(default=[])
+    last: Annotated[str | None, Since("third")] = None
+
+
+STAGES = ["first", "second", "third"]
+ASKED = Shared(path="p", inner=Inner(name="b", cut=Limit(top=9), level=7), many=[Inner(cut=Limit(top=2), level=8)], last="x")
+
+
+def test_a_stage_sees_the_defaults_of_what_only_later_stages_read() -> None:
+    first = as_of(ASKED, "first", STAGES)
+    assert first == Shared(path="p", inner=Inner(name="b"), many=[Inner()])
+    second = as_of(ASKED, "second", STAGES)
+    assert second == Shared(path="p", inner=Inner(name="b", level=7), many=[Inner(level=8)])
+    assert as_of(ASKED, "third", STAGES) == ASKED
+    assert ASKED.inner.cut.top == 9, "the config itself is as it was"

@@ -131,3 +131,19 @@ def test_hash_value_refuses_what_has_no_order() -> None:
     """A set prints in another order in each process: hashing its text would rerun a stage at random."""
     with pytest.raises(TypeError):
         fingerprint.hash_value({"x": {"a", "b"}})
+
+
+def test_a_data_file_that_a_module_names_is_part_of_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word lists and weights shape what comes out as much as code does."""
+    folder = tmp_path / "headwater"
+    folder.mkdir()
+    (folder / "words.py").write_text('LIST = "words.tsv"\n')
+    hashes = []
+    for content in ("one", "two", "one"):
+        (folder / "words.tsv").write_text(content)
+        (folder / "other.tsv").write_text(content + "!")
+        monkeypatch.setattr(fingerprint, "_source", lambda module: folder / "words.py")
+        fingerprint._read.cache_clear()
+        hashes.append(fingerprint.code_of("headwater.words"))
+    fingerprint._read.cache_clear()
+    assert hashes[0] == hashes[2] != hashes[1]

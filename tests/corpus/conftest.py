@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from headwater.core.artifact import Work
+from headwater.core.artifact import Artifact, Work, Workspace
 from headwater.core.config import validate
 from headwater.core.progress import Reporter
 from headwater.corpus.config import Corpus
 from headwater.corpus.read.config import PathSource
+from headwater.recipe.recipe import Recipe
+from headwater.recipe.runner import run
 
 
 @pytest.fixture
@@ -24,6 +26,16 @@ def make_corpus() -> Callable[..., Corpus]:
         return validate(Corpus, {"sources": sources, "language": {"model": None}, **config})
 
     return make
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., Artifact]:
+    """The corpus artifact of a config, by all three stages, in a workspace of its own or in one that is named."""
+
+    def build(config: Corpus, workspace: str = "workspace") -> Artifact:
+        return run(Recipe(name="test", corpus=config), Workspace(tmp_path / workspace), Reporter(), until="corpus")[-1]
+
+    return build
 
 
 @pytest.fixture

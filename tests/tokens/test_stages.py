@@ -13,6 +13,9 @@ import pytest
 from headwater.core.artifact import Artifact, Outcome, Request, Work, Workspace
 from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
+from headwater.core.storage import write_json
+from headwater.corpus.contamination.config import Contamination
+from headwater.corpus.contamination.index import build
 from headwater.tokens.config import BPE, TokensConfig
 from headwater.tokens.shards import Shards
 from headwater.tokens.stages import documents, run_tokenizer, run_tokens
@@ -78,3 +81,24 @@ def test_a_corpus_too_small_for_the_vocabulary_leaves_nothing(tmp_path: Path) ->
         make(tmp_path, "tokenizer", lambda work: run_tokenizer(BPE(vocab_size=5000), work), corpus=raw)
     assert Workspace(tmp_path).partial("tokenizer") == []
     assert Workspace(tmp_path).current("tokenizer") is None
+
+
+@pytest.mark.fault
+def test_what_stands_in_an_evaluation_set_is_found_once_more(tmp_path: Path, texts: list[str]) -> None:
+    """A corpus that some other tool wrote beside a right index: the tokens stage looks for itself."""
+    (tmp_path / "exam.jsonl").write_text(
+        json.dumps({"text": "how many stone bridges cross the slow river below the old town of Hallenberg at night"})
+    )
+    index = build(Contamination.model_validate({"sets": [{"path": str(tmp_path / "exam.jsonl"), "name": "exam"}]}))
+    for dirty in (False, True):
+        root = tmp_path / str(dirty)
+        asked = " Tell me: How many stone bridges cross the slow river below the old town of Hallenberg?" if dirty else ""
+        made = corpus(root, [*texts, texts[0] + asked])
+        index.save(made.path / "contamination.npz")
+        write_json(made.path / "contamination.json", {"most": 0})
+        tokenizer = make(root, "tokenizer", lambda work: run_tokenizer(BPE(kind="bpe", vocab_size=300), work), corpus=made)
+        if not dirty:
+            assert make(root, "tokens", lambda work: run_tokens(TokensConfig(), work), corpus=made, tokenizer=tokenizer)
+            continue
+        with pytest.raises(HeadwaterError, match=r"document 'train-00001/\d+' holds \d n-grams of an evaluation set"):
+            make(root, "tokens", lambda work: run_tokens(TokensConfig(), work), corpus=made, tokenizer=tokenizer)

@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, ClassVar, Literal
 
-from headwater.core.config import Config
+from pydantic import Field, model_validator
+
+from headwater.core.config import Config, Since
 
 
 class Near(Config):
     """Near duplicates: MinHash bands propose (Broder 1997), the true Jaccard similarity decides."""
 
-    threshold: float = Field(default=0.8, gt=0, le=1)
+    threshold: Annotated[float, Since("relate")] = Field(default=0.8, gt=0, le=1)
     """Jaccard similarity of the sets of shingles, from which two documents are the same."""
+    unit: Literal["auto", "word", "character", "byte"] = "auto"
+    """What a shingle is made of; `auto`: words, and single signs of scripts that put no spaces between words."""
     shingle: int = Field(default=5, ge=1, le=64)
-    """Characters of a shingle."""
+    """Units of a shingle."""
     bands: int = Field(default=24, ge=1, le=256)
     rows: int = Field(default=6, ge=1, le=64)
     """A pair of similarity s is proposed with probability 1 - (1 - s**rows)**bands: 0.9993 at 0.8, 0.02 at 0.3."""
 
 
+class Code(Config):
+    """Source files (by their endings): those that the bands propose are the same by edit distance (PaLM, section 3)."""
+
+    SINCE: ClassVar[str | None] = "relate"
+    threshold: float = Field(default=0.85, gt=0, le=1)
+    """1 - Levenshtein distance / length of the longer file, in characters, from which two files are the same."""
+    longest: int = Field(default=200_000, ge=1)
+    """Characters; files longer than that are compared by Jaccard similarity like any text (edit distance costs their product)."""
+
+
+class Pieces(Config):
+    """Lines or paragraphs that the corpus has already: all but the first are marked `repeated_line` or `repeated_paragraph`."""
+
+    SINCE: ClassVar[str | None] = "relate"
+    min_length: int = Field(default=60, ge=1)
+    """Bytes of UTF-8, white space at the ends not counted: 60 letters or 20 汉字. What is shorter may repeat."""
+    more_than: int = Field(default=1, ge=1)
+    """Occurrences that are allowed; of pieces with more, all but the first are marked."""
+
+
+class Substrings(Config):
+    """Stretches of text that the corpus has already (ExactSubstr, Lee et al. 2022): all but the first are marked `repeated_substring`."""
+
+    SINCE: ClassVar[str | None] = "relate"
+    length: int = Field(default=200, ge=32)
+    """Bytes of UTF-8 from which a stretch counts (200: about the 50 tokens of the paper in English, 67 汉字)."""
+    action: Literal["cut", "drop"] = "cut"
+    """Cut the marked stretches out, or drop the documents that have one."""
+
+
 class Duplicates(Config):
-    exact: bool = True
+    """Documents, lines and stretches of text that say the same as others."""
+
+    exact: Annotated[bool, Since("relate")] = True
+    """Equal xxh3-128 of the text."""
     near: Near | None = Near()
+    code: Code | None = None
+    prefer: Annotated[list[str], Since("corpus")] = Field(default=["longest"])
+    """Which member of a group stays, the first difference decides: `longest`, `source` (in the recipe's order), or an attribute
+    (the higher stays); finally the one with the least id."""
+    drop: Annotated[bool, Since("corpus")] = True
+    """Whether the others go. If not, they stay, and a group stands on one side of training and validation."""
+    lines: Pieces | None = None
+    paragraphs: Pieces | None = None
+    substrings: Substrings | None = None
+
+    @model_validator(mode="after")
+    def _code_needs_candidates(self) -> Duplicates:
+        if self.code is not None and self.near is None:
+            raise ValueError("'code' compares what 'near' proposes: leave 'near' on")
+        return self

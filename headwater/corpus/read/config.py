@@ -5,8 +5,13 @@
         - {path: my/**/*.txt, divide: '^CHAPTER '}
         - {package: jionlp, version: 1.5.31, sha256: 688ba3…, files: '**/xiehouyu.zip', join: 40}
 
-A source is told apart by the key that it has: `path:` (files of the user's, whose contents enter the fingerprint) or
-`package:` (an archive of the Python package index, whose sha256 stands in the recipe itself).
+        - {package: chinese-poetry, registry: npm, version: 2.0.1, sha256: …, files: 'data/**/*.json'}
+        - {path: 'hf://datasets/org/name/data/*.parquet', text_field: content}
+        - {path: my/repository, format: code}
+        - {links: votes.jsonl, least_score: 3, fetch: true, agent: "mybot (me@example.org)"}
+
+A source is told apart by the key that it has: `path:` (files of the user's, whose contents enter the fingerprint), `package:` (an
+archive of a package index, whose sha256 stands in the recipe itself) or `links:` (a list of links).
 """
 
 from __future__ import annotations
@@ -19,6 +24,28 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from headwater.core.config import Config
 
+Format = Literal[
+    "text", "markdown", "html", "jsonl", "json", "yaml", "csv", "tsv", "parquet", "warc", "pdf", "epub", "mbox", "mediawiki", "latex",
+    "code",
+]  # fmt: skip
+
+
+class Thread(Config):
+    """Rows that hold a thread of a forum or a dialogue: a list of posts, each a string or an object."""
+
+    posts: str
+    """Field of the row with the list."""
+    title: str | None = None
+    """Field of the row with the thread's title, which becomes the first line."""
+    author: str = "author"
+    """Field of a post with who wrote it; posts without one stand without a name."""
+    text: str = "text"
+    """Field of a post with what was written."""
+    score: str | None = None
+    """Field of a post with its votes."""
+    least_score: float = 0
+    """Posts with fewer votes are left out."""
+
 
 class Reading(Config):
     """How the files of a source become documents; the same for every kind of source."""
@@ -28,6 +55,10 @@ class Reading(Config):
     license: str | None = None
     language: str | None = None
     """Language of every document, known beforehand: nothing is detected."""
+    format: Format | None = None
+    """What the files are; by default as their endings say, and text where these say nothing."""
+    thread: Thread | None = None
+    """Rows are threads or dialogues rather than one text."""
     text_field: str = "text"
     """Where the text stands in rows of JSONL, JSON, YAML, CSV and Parquet."""
     on_bad_row: Literal["fail", "skip"] = "fail"
@@ -91,35 +122,83 @@ class PathSource(Reading):
 
 
 class PackageSource(Reading):
-    """Files inside an archive of the Python package index, pinned by version and content, read as data."""
+    """Files inside an archive of a package index, pinned by version and content, read as data."""
 
-    package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
-    version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$")
+    package: str = Field(pattern=r"^(@[a-z0-9][a-z0-9._-]*/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of the archive: a wheel or source distribution, or the tarball that `npm pack NAME@VERSION` fetches."""
     files: Patterns
-    """Globs over the archive's members; in a source distribution, below its one top folder."""
+    """Globs over the archive's members; in a source distribution or an npm package, below its one top folder."""
+    registry: Literal["pypi", "npm"] = "pypi"
+    """The index: Python's, by pip, or npm's, by npm."""
     wheel_tags: str | None = Field(default=None, pattern=r"^[a-z0-9_.]+-[a-z0-9_.]+-[a-z0-9_.]+$")
     """`python-abi-platform` of a wheel that is not for every platform, e.g. `cp311-cp311-manylinux2014_x86_64`."""
+
+    @model_validator(mode="after")
+    def _names_of_its_registry(self) -> PackageSource:
+        if self.registry == "pypi" and self.package.startswith("@"):
+            raise ValueError(f"'{self.package}' is a name of npm: add 'registry: npm'")
+        if self.registry == "npm" and self.wheel_tags is not None:
+            raise ValueError("'wheel_tags' are of Python's index, not of npm")
+        return self
 
     @property
     def label(self) -> str:
         return self.name or self.package
+
+    @property
+    def requirement(self) -> str:
+        """How people are told of the archive."""
+        return f"package {self.package}{'==' if self.registry == 'pypi' else '@'}{self.version}"
+
+    def url_of(self, file: str) -> str:
+        """A file inside the archive as a package URL (github.com/package-url)."""
+        name = self.package.lower() if self.registry == "pypi" else self.package.replace("@", "%40")
+        return f"pkg:{self.registry}/{name}@{self.version}#{file}"
+
+
+class LinkSource(Reading):
+    """Pages that a list of links names, those with enough votes (GPT-2's WebText: 3 karma). Fetched only when asked to."""
+
+    links: Patterns
+    """Files with a row for each link: JSONL, CSV, Parquet …; or text with a link on each line."""
+    url_field: str = "url"
+    score_field: str = "score"
+    least_score: float | None = 3
+    """Links with fewer votes, or none told, are passed over; null: every link counts."""
+    fetch: bool = False
+    """Ask the web for pages that are not in the cache. Off: nothing leaves this machine, pages that are not there are counted."""
+    agent: str = Field(default="headwater", pattern=r"^[A-Za-z0-9._/ ;:@+()-]+$")
+    """Who asks; what robots.txt calls us. Put an address into it where you can be reached."""
+    delay: float = Field(default=1.0, ge=0.0)
+    """Seconds between two requests to one host; more where its robots.txt asks for more."""
+    private: bool = False
+    """Whether hosts of this machine and of private networks may be asked."""
+
+    @property
+    def label(self) -> str:
+        return self.name or PathSource(path=self.links).label
+
+    def contents(self) -> dict[str, str]:
+        """`{name of the list: content hash}`; pages are kept in the cache once they were fetched."""
+        return PathSource(path=self.links, name=self.label).contents()
 
 
 def _kind_of(value: Any) -> str | None:
     """The class that reads this, by the key that it has; class names, for a tag must not be the name of a key."""
     if isinstance(value, Reading):
         return type(value).__name__
-    kinds = {"path": "PathSource", "package": "PackageSource"}
+    kinds = {"path": "PathSource", "package": "PackageSource", "links": "LinkSource"}
     return next((kind for key, kind in kinds.items() if isinstance(value, dict) and key in value), None)
 
 
 Source = Annotated[
-    Annotated[PathSource, Tag("PathSource")] | Annotated[PackageSource, Tag("PackageSource")],
+    Annotated[PathSource, Tag("PathSource")] | Annotated[PackageSource, Tag("PackageSource")] | Annotated[LinkSource, Tag("LinkSource")],
     Discriminator(
         _kind_of,
         custom_error_type="source",
-        custom_error_message="a source has either 'path:' (files) or 'package:' (an archive of the package index)",
+        custom_error_message="a source has either 'path:' (files), 'package:' (an archive of a package index) or 'links:'",
     ),
 ]
 

@@ -1,9 +1,9 @@
-"""How does an archive of the Python package index become files? In: a pinned source. Out: bytes of its members.
+"""How does an archive of a package index come onto this machine? In: a pinned source. Out: the file.
 
-The user's own pip fetches it (so mirrors, proxies and certificates are those that pip knows), checks its sha256, and it is
+The user's own pip or npm fetches it (so mirrors, proxies and certificates are those that they know), its sha256 is checked, and it is
 kept below `$HEADWATER_CACHE` (default `~/.cache/headwater`) under that hash. It is read as a zip or tar file and never
 installed, imported or written out. One caution, pip's own: it runs the build script of a *source distribution* to learn
-its metadata, before it hands the archive over; the hash pins that script as well, and wheels have none.
+its metadata, before it hands the archive over; the hash pins that script as well, and wheels have none. npm runs no scripts here.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from headwater.core.errors import HeadwaterError, nearest
+from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.core.storage import disk_trouble
 from headwater.corpus.read.config import PackageSource
-from headwater.corpus.read.open import AGAIN, DAMAGE, chunks_of, collect, read_member, reason
 
 
 def cache_folder() -> Path:
@@ -52,69 +49,50 @@ def fetch(source: PackageSource, report: Reporter | None = None) -> Path:
     return folder / archive.name
 
 
-def members(archive: Path, patterns: list[str], where: str) -> Iterator[tuple[str, bytes]]:
-    """`(name, bytes)` of the members that a glob matches, sorted by name.
-
-    Raises HeadwaterError when a glob matches none, or for a damaged or oversized member.
-    """
-    listing = _Archive(archive, where)
-    try:
-        globs = [_glob(pattern) for pattern in patterns]
-        for pattern, glob in zip(patterns, globs, strict=True):
-            if not any(map(glob.fullmatch, listing.names)):
-                raise HeadwaterError(f"no file in the archive matches '{pattern}'", where=where, mend=nearest(pattern, listing.names[:20]))
-        for name in listing.names:
-            if any(glob.fullmatch(name) for glob in globs):
-                yield name, listing.read(name)
-    finally:
-        listing.close()
-
-
-class _Archive:
-    """The files of a wheel or source distribution, by name."""
-
-    def __init__(self, path: Path, where: str) -> None:
-        self.where = where
-        try:
-            self.file: zipfile.ZipFile | tarfile.TarFile
-            if zipfile.is_zipfile(path):
-                self.file = zipfile.ZipFile(path)
-                self.names = sorted(member.filename for member in self.file.infolist() if not member.is_dir())
-            else:
-                self.file = tarfile.open(path)  # noqa: SIM115 (closed by close)
-                self.inside = {_below_top(member.name): member for member in self.file.getmembers() if member.isfile()}
-                self.names = sorted(self.inside)
-        except (*DAMAGE, tarfile.TarError) as error:
-            raise HeadwaterError(f"is neither a whole zip nor a whole tar archive ({reason(error)})", where=where, mend=AGAIN) from None
-
-    def read(self, name: str) -> bytes:
-        where = f"{self.where}: {name}"
-        if isinstance(self.file, zipfile.ZipFile):
-            return read_member(self.file, self.file.getinfo(name), where)
-        try:
-            file = self.file.extractfile(self.inside[name])
-            assert file is not None, "only regular files are listed"
-            return collect(chunks_of(file), where)
-        except (*DAMAGE, tarfile.TarError) as error:
-            raise HeadwaterError(f"cannot be read from its tar archive ({reason(error)})", where=where, mend=AGAIN) from None
-
-    def close(self) -> None:
-        self.file.close()
-
-
-def _below_top(name: str) -> str:
-    """A source distribution has one top folder `name-version/`, which nobody wants to write in a glob."""
-    return name.partition("/")[2] or name
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """`*` and `?` stay within a folder, `**/` is any folders or none."""
-    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    return re.compile("".join(parts.get(piece, re.escape(piece)) for piece in pieces))
-
-
 def _download(source: PackageSource, folder: Path) -> Path:
+    found = _by_npm(source, folder) if source.registry == "npm" else _by_pip(source, folder)
+    if len(found) != 1 or _sha256(found[0]) != source.sha256:
+        raise _other_content(source)
+    return found[0]
+
+
+def _by_npm(source: PackageSource, folder: Path) -> list[Path]:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise HeadwaterError("cannot be fetched, for npm is not installed", where=source.requirement, mend="install Node.js")
+    target = folder / "archive"
+    target.mkdir()
+    # A full specifier, so that nothing is taken for a folder or an option.
+    command = [
+        npm,
+        "pack",
+        f"{source.package}@{source.version}",
+        "--loglevel=error",
+        "--fetch-retries=1",
+        "--ignore-scripts",
+        "--pack-destination",
+        str(target),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, stdin=subprocess.DEVNULL)  # noqa: S603
+    if done.returncode:
+        raise _why_npm(source, done.stdout + done.stderr)
+    return sorted(target.glob("*.tgz"))
+
+
+def _why_npm(source: PackageSource, said: str) -> HeadwaterError:
+    if re.search("ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|ECONNRESET|ENOTCACHED|network", said):
+        return HeadwaterError("cannot be fetched, for the npm registry cannot be reached", where=source.requirement,
+                              mend=f"connect once (it is then kept in {cache_folder()}), or set npm's registry to a mirror")  # fmt: skip
+    if re.search("E404|ETARGET|ENOVERSIONS", said):
+        return HeadwaterError("cannot be fetched: npm's registry has no such package or version", where=source.requirement,
+                              mend="check its name and version")  # fmt: skip
+    if "ENOSPC" in said:
+        return HeadwaterError("no space left on the disk", where=cache_folder(), mend="free some, or set HEADWATER_CACHE")
+    words = " ".join(said.split())[:300] or "nothing"
+    return HeadwaterError(f"cannot be fetched: npm says '{words}'", where=source.requirement, mend="check its name and version")
+
+
+def _by_pip(source: PackageSource, folder: Path) -> list[Path]:
     requirement = folder / "requirements.txt"
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
     target = folder / "archive"
@@ -124,10 +102,7 @@ def _download(source: PackageSource, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (fields are checked by the config)
     if done.returncode:
         raise _why(source, done.stdout + done.stderr)
-    found = sorted(target.glob("*"))
-    if len(found) != 1 or _sha256(found[0]) != source.sha256:
-        raise _other_content(source)
-    return found[0]
+    return sorted(target.glob("*"))
 
 
 def _platform(source: PackageSource) -> list[str]:
@@ -140,7 +115,7 @@ def _platform(source: PackageSource) -> list[str]:
 
 def _why(source: PackageSource, said: str) -> HeadwaterError:
     """pip's pages of errors as one sentence."""
-    where = f"package {source.package}=={source.version}"
+    where = source.requirement
     if "No module named pip" in said:
         return HeadwaterError("cannot be fetched, for this Python has no pip", where=where, mend=f"{sys.executable} -m ensurepip")
     if "DO NOT MATCH THE HASHES" in said or "Hashes are required" in said:
@@ -156,7 +131,7 @@ def _why(source: PackageSource, said: str) -> HeadwaterError:
 
 
 def _other_content(source: PackageSource) -> HeadwaterError:
-    where = f"package {source.package}=={source.version}"
+    where = source.requirement
     return HeadwaterError(f"the index has no archive of it with the sha256 {source.sha256[:12]}…", where=where,
                           mend="compare the recipe's sha256 with the index's; an archive that differs is not the pinned one")  # fmt: skip
 

@@ -79,6 +79,26 @@ def lines(traces: list[go.Scatter], *, y: str, words: Words, height: int = 300, 
     return figure
 
 
+def plane(traces: list[go.Scatter], *, x: str, y: str, log_x: bool = False, log_y: bool = False, height: int = 300) -> go.Figure:
+    """Curves over any quantity, on logarithmic axes where asked; a decade has one tick."""
+    figure = go.Figure(traces)
+    _dress(figure, height, showlegend=len(traces) > 1, hovermode="x unified")
+    decades = {"type": "log", "dtick": 1, "tickformat": "~s"}
+    figure.update_xaxes(title=_title(x, 6), hoverformat=",.4~r", **(decades if log_x else {}))
+    figure.update_yaxes(title=_title(y, 8), **(decades if log_y else {}))
+    return figure
+
+
+def bars(names: Sequence[str], heights: Heights, *, x: str, y: str, height: int = 260) -> go.Figure:
+    """Columns of counts, one a name, in the order given."""
+    trace = go.Bar(x=[html.escape(name) for name in names], y=list(heights), marker={"color": series(0)}, hovertemplate="%{x}: %{y:,}")
+    figure = go.Figure(trace.update(name=""))
+    _dress(figure, height, showlegend=False, bargap=0.25)
+    figure.update_xaxes(title=_title(x, 6), type="category", automargin=True)
+    figure.update_yaxes(title=_title(y, 8), rangemode="tozero")
+    return figure
+
+
 def columns(groups: Sequence[str], bars: Sequence[tuple[str, Heights, Heights]], *, y: str, height: int = 300) -> go.Figure:
     """Grouped columns with error bars: `bars` are (name, heights, standard errors), one height a group."""
     figure = go.Figure(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from headwater.release.report.corpus_figures import figures
 from headwater.release.report.evidence import Funnel, Passage, Size, Stage, Stages, Step
 from headwater.release.report.section import Section
 from headwater.release.report.words import Words
+
+NGRAM = re.compile(r"^(top|repeated)_\d+_gram(s?)$")
 
 
 def section(stages: Stages, words: Words) -> Section | None:
@@ -15,7 +19,8 @@ def section(stages: Stages, words: Words) -> Section | None:
     funnel = stage.json("funnel.json", Funnel)
     body = _body(funnel, words) if funnel is not None and funnel.steps else {}
     lead = _lead(funnel, words) if funnel is not None and funnel.steps else ""
-    return Section("corpus", words("corpus_title"), lead, "corpus", body)
+    seen, drawn = figures(stage, stages.get("tokens"), words)
+    return Section("corpus", words("corpus_title"), lead, "corpus", {**body, "figures": seen}, drawn)
 
 
 def _lead(funnel: Funnel, words: Words) -> str:
@@ -32,13 +37,13 @@ def _lead(funnel: Funnel, words: Words) -> str:
     if not rules:
         return kept
     documents, rule = max(rules)
-    return words.sentences(kept, words("corpus_most", rule=words.name("rule", rule), documents=words.many("document", documents)))
+    return words.sentences(kept, words("corpus_most", rule=rule_name(rule, words), documents=words.many("document", documents)))
 
 
 def _body(funnel: Funnel, words: Words) -> dict[str, Any]:
     languages = {words.language(code): passage for code, passage in funnel.by_language.items()}
     return {
-        "steps": [_step(step, funnel.steps[0]) for step in funnel.steps],
+        "steps": [_step(step, funnel.steps[0], words) for step in funnel.steps],
         "origins": [
             (words("sources"), words("source"), _passages(funnel.by_source)),
             (words("languages"), words("language"), _passages(languages)),
@@ -48,15 +53,24 @@ def _body(funnel: Funnel, words: Words) -> dict[str, Any]:
     }
 
 
-def _step(step: Step, first: Step) -> dict[str, Any]:
+def _step(step: Step, first: Step, words: Words) -> dict[str, Any]:
     removed = sorted(step.removed.items(), key=lambda item: (-item[1].documents, item[0]))
     return {
         "name": step.step,
         "documents": step.documents,
         "bytes": step.bytes,
         "share": step.bytes / first.bytes if first.bytes else 0.0,
-        "removed": removed,
+        "removed": [(rule_name(rule, words), size) for rule, size in removed],
     }
+
+
+def rule_name(rule: str, words: Words) -> str:
+    """`gopher.top_2_gram` → one phrase over and over (gopher); a name that is none of ours stands as it is."""
+    chosen, _, name = rule.rpartition(".")
+    said = words.name("rule", NGRAM.sub(r"\1_ngram\2", name))
+    if said == NGRAM.sub(r"\1_ngram\2", name):
+        return words.name("rule", rule)
+    return words("rule_of_set", rule=said, set=chosen) if chosen else said
 
 
 def _passages(origins: dict[str, Any]) -> list[tuple[str, Size | None, Size]]:

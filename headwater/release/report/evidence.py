@@ -20,7 +20,7 @@ from headwater.core.artifact import JOURNAL, MANIFEST, Artifact, Workspace
 from headwater.core.errors import HeadwaterError
 from headwater.release.report.words import Words
 
-RIVER = ("corpus", "tokenizer", "tokens", "pretrain", "sft", "evaluate", "release")
+RIVER = ("annotate", "relate", "corpus", "tokenizer", "tokens", "pretrain", "sft", "evaluate", "release")
 
 
 class Shape(BaseModel):

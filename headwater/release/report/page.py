@@ -24,6 +24,8 @@ from headwater.release.report.words import Words
 HERE = Path(__file__).parent
 # Sections of stages and files that have another's.
 SHOWN_IN = {
+    "annotate": "corpus",
+    "relate": "corpus",
     "tokens": "tokenizer",
     MANIFEST: "lineage",
     "samples.jsonl": "samples",

@@ -5,7 +5,10 @@ Names of the user's own (sources, tasks, files) are not words of ours and stand 
 
 from __future__ import annotations
 
+from headwater.release.report.vocabulary_corpus import CORPUS
+
 WORDS: dict[str, tuple[str, str]] = {
+    **CORPUS,
     # the page
     "report": ("run report", "运行报告"),
     "kicker": ("Headwater run report", "源头 Headwater 运行报告"),
@@ -83,6 +86,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{stage} was made from an older {input} than the one shown here.",
         "“{stage}”所用的“{input}”早于此处所示的版本。",
     ),
+    "stage_annotate": ("Annotation", "标注"),
+    "stage_relate": ("Relations", "关联"),
     "stage_corpus": ("Corpus", "语料"),
     "stage_tokenizer": ("Tokenizer", "分词器"),
     "stage_tokens": ("Tokens", "词元"),

@@ -1,4 +1,4 @@
-"""headwater/corpus/quality.py and select.py: hand-labelled good and bad texts, attributes against hand counts."""
+"""headwater/corpus/quality/measure.py: hand-labelled good and bad texts, attributes against hand counts, spans of cut lines."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 
 from headwater.core.config import validate
-from headwater.corpus.config import Corpus
-from headwater.corpus.document import Document, batch_of
-from headwater.corpus.extract.page import extract
-from headwater.corpus.language.config import Language
-from headwater.corpus.language.identify import detector, identify
-from headwater.corpus.quality.config import Bounds
-from headwater.corpus.quality.measure import NAMES, measure, measures
-from headwater.corpus.select import KEPT, judge, rules_of
+from headwater.corpus.document import Document, batch_of, scores_of, spans_of
+from headwater.corpus.quality.config import Bounds, Quality, RuleSet
+from headwater.corpus.quality.measure import measurer
+from headwater.corpus.quality.rules import HEADWATER, rules_of
 
 SONNET = """Shall I compare thee to a summer's day?
 Thou art more lovely and more temperate:
@@ -83,14 +79,25 @@ BAD: list[tuple[str, str]] = [
 ]
 
 
-def verdict(text: str, **quality: Any) -> str | None:
+measure = measurer(Quality())
+
+
+def measures(text: str) -> dict[str, float]:
+    """The attributes of one text, by the default rules."""
+    batch = measure(batch_of([Document("a", text, "s")]))
+    return {name: float(scores_of(batch, name)[0]) for name in ("spaceless", *HEADWATER)}
+
+
+def verdict(text: str, rules: tuple[str, ...] = ("headwater",), **quality: Any) -> str | None:
     """The rule that takes a text, None when it stays."""
-    config = validate(Corpus, {"sources": [{"path": "x"}], "language": {"model": None}, "quality": quality})
-    batch = extract(batch_of([Document("a", text, "s")]), config.extract)
-    batch = measure(identify(batch, Language(model=None), detector(Language(model=None))))
-    rules = rules_of(config)
-    index = int(judge(batch, rules).rule[0])
-    return None if index == KEPT else rules[index].name
+    config = validate(Quality, {"rules": list(rules), **quality})
+    batch = measurer(config)(batch_of([Document("a", text, "s")]))
+    for rule in rules_of(config):
+        bounds = rule.characters if scores_of(batch, "spaceless")[0] > 0.5 else rule.words
+        value = scores_of(batch, rule.attribute)[0]
+        if (bounds.min is not None and value < bounds.min) or (bounds.max is not None and value > bounds.max):
+            return rule.name
+    return None
 
 
 @pytest.mark.parametrize("text", [SONNET, PLAY, CODE, MODERN, NOVEL, SAYINGS, POEM, DIALOGUE], ids=range(8))
@@ -107,7 +114,7 @@ def test_bad_text_goes_by_the_rule_that_fits(text: str, rule: str) -> None:
 
 def test_repeated_passages_go() -> None:
     passage = "the whole of this passage stands here more than once and nobody has noticed it so far"
-    assert verdict("\n".join(f"{n} {passage}" for n in "abcdefgh"), words={"top_ngram": {}}) == "repeated_ngrams"
+    assert verdict("\n".join(f"{n} {passage}" for n in "abcdefgh"), words={"top_ngram": {"max": None}}) == "repeated_ngrams"
     assert measures(SONNET)["repeated_ngrams"] == 0
 
 
@@ -145,18 +152,7 @@ def test_the_step_adds_attributes_and_deletes_nothing() -> None:
     found = measure(batch)
     assert found.num_rows == batch.num_rows
     assert found.select(batch.schema.names) == batch
-    assert {f"scores.{name}" for name in NAMES} <= set(found.schema.names)
-
-
-def test_the_first_failing_rule_takes_the_document_with_its_value() -> None:
-    config = validate(Corpus, {"sources": [{"path": "x"}], "language": {"model": None, "keep": ["zh"], "confidence": 0.5}})
-    batch = extract(batch_of([Document("a", "short", "s"), Document("b", "", "s"), Document("c", NOVEL, "s")]), config.extract)
-    batch = measure(identify(batch, config.language, detector(config.language)))
-    rules = rules_of(config)
-    found = judge(batch, rules)
-    assert [None if rule == KEPT else rules[rule].name for rule in found.rule] == ["language", "empty", None]
-    assert (found.value[0], found.threshold[0], found.value[1], found.threshold[1]) == (0.0, 0.5, 1.0, 0.0)
-    assert np.isnan(found.value[2])
+    assert {f"scores.{name}" for name in HEADWATER} <= set(found.schema.names)
 
 
 def test_a_bound_holds_itself() -> None:
@@ -164,3 +160,104 @@ def test_a_bound_holds_itself() -> None:
     assert verdict("word like that " * 6 + "and so", **exact) != "length"
     assert verdict("word like that " * 6 + "and", **exact) == "length"
     assert verdict("word like that " * 7, **exact) == "length"
+
+
+CHAPTER = (
+    (NOVEL + "\n") * 1
+    + "张角闻知事露，星夜举兵，自称天公将军，张宝称地公将军，张梁称人公将军。申言于众曰：今汉运将终，大圣人出。\n"
+    + MODERN
+)
+ESSAY = """The river rises in the hills to the north of the town, and the people who live there have always known it by another name.
+In the old days the boats came up with the tide, and that was how the salt and the timber were brought to the market.
+It is said that the last of them came in the winter of a great frost. Nobody now alive has seen it, but the tale is still told.
+When the railway was built, the harbour fell silent. The warehouses were let to be used by the makers of rope and of sails.
+Today you can walk along the quay in the evening and hear nothing but the water. That is why I like to be there with a book."""
+VERSE = """桃之夭夭，灼灼其华。之子于归，宜其室家。
+桃之夭夭，有蕡其实。之子于归，宜其家室。
+桃之夭夭，其叶蓁蓁。之子于归，宜其家人。
+
+采采芣苡，薄言采之。采采芣苡，薄言有之。
+关关雎鸠，在河之洲。窈窕淑女，君子好逑。
+参差荇菜，左右流之。窈窕淑女，寤寐求之。
+求之不得，寤寐思服。悠哉悠哉，辗转反侧。
+蒹葭苍苍，白露为霜。所谓伊人，在水一方。
+溯洄从之，道阻且长。溯游从之，宛在水中央。
+昔我往矣，杨柳依依。今我来思，雨雪霏霏。"""
+ALL: tuple[RuleSet, ...] = RuleSet.__args__
+
+
+@pytest.mark.parametrize("text", [ESSAY, CHAPTER, VERSE], ids=["English", "Chinese", "verse"])
+@pytest.mark.parametrize("rules", ALL)
+def test_good_prose_stays_by_every_set(text: str, rules: str) -> None:
+    assert verdict(text, (rules,)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "rule"),
+    [
+        ("Too short to be of use.", "gopher", "gopher.length"),
+        (ESSAY.replace("the ", "# "), "gopher", "gopher.hashes"),
+        (ESSAY.replace("the", "le").replace("of", "de").replace("and", "et").replace("to", "en").replace("that", "que").replace("be", "bé")
+         .replace("with", "avec").replace("have", "avoir"), "gopher", "gopher.stop_words"),
+        ("\n\n".join([ESSAY.split("\n")[0]] * 4), "gopher", "gopher.duplicate_paragraphs"),
+        ("\n".join(f"{n} {ESSAY[:300]}".replace("\n", " ") for n in "abcd"), "gopher", "gopher.repeated_5_gram"),
+        ("".join(chr(0x4E00 + 7 * n) for n in range(90)) + "，", "gopher", "gopher.word_length"),
+        ((NOVEL[:40] + "\n") * 5, "gopher", "gopher.duplicate_lines"),
+        (ESSAY + "\nfunction() { return; }", "c4", "c4.curly_brackets"),
+        (ESSAY.replace(".", ","), "c4", "c4.sentences"),
+        ("Lorem ipsum dolor sit amet.\n" + ESSAY, "c4", "c4.placeholders"),
+        ("\n".join(ESSAY.split()), "fineweb", "fineweb.punctuated_lines"),
+        ("。\n".join("今天天气很好啊") * 3, "fineweb", "fineweb.short_lines"),
+        (ESSAY + "\n" + ESSAY.split("\n")[0], "fineweb", "fineweb.duplicate_line_characters"),
+        ("SIGN IN\nHOME ABOUT US CONTACT NEWS SHOP\n12 likes\n" + ESSAY[:200], "refinedweb", "refinedweb.removed"),
+        (MODERN + "\n首页\n阅读 1234\n点击登录\n2024-01-02\n", "refinedweb", "refinedweb.removed"),
+        ("What the fuck, you stupid bastard, what the fuck do you want of me? " * 2, "toxicity", "toxicity.obscenity"),
+        ("操你妈，你这个傻逼，滚出去，王八蛋，再也不要让我看见你了，听见没有", "toxicity", "toxicity.obscenity"),
+        ("Buy now! Free shipping, special offer: $12.99, was $19.99. Call now 555-123-4567 or visit http://cheap.example", "adverts",
+         "adverts.phrases"),
+        ("全场包邮，限时优惠，立即购买仅99元，加微信咨询热线400-123-4567，正品保证，货到付款", "adverts", "adverts.phrases"),
+    ],
+)  # fmt: skip
+def test_bad_text_goes_by_the_set_that_fits(text: str, rules: str, rule: str) -> None:
+    assert verdict(text, (rules,)) == rule
+
+
+def test_cut_lines_are_spans_in_characters_of_the_text() -> None:
+    text = "\u4f60好 page\nSIGN IN\nMENU.\n" + ESSAY + "\n\n12 likes"
+    batch = measurer(Quality(rules=["c4", "refinedweb"]))(batch_of([Document("a", "", "s"), Document("b", text, "s")]))
+    nothing, spans = spans_of(batch)
+    assert nothing == []
+    assert [(text[start:end], kind) for start, end, kind in spans] == [
+        ("\u4f60好 page\nSIGN IN", "line:c4.punctuation"),
+        ("MENU.", "line:c4.words"),
+        ("12 likes", "line:c4.punctuation"),
+    ]
+    _, spans = spans_of(measurer(Quality(rules=["refinedweb"]))(batch_of([Document("a", "", "s"), Document("b", text, "s")])))
+    assert [(text[start:end], kind.removeprefix("line:refinedweb.")) for start, end, kind in spans] == [
+        ("SIGN IN\nMENU.", "uppercase"),
+        ("12 likes", "counters"),
+    ]
+    assert "spans" not in measure(batch_of([Document("b", text, "s")])).schema.names
+
+
+def test_denied_domains_are_an_attribute() -> None:
+    config = validate(Quality, {"domains": {"deny": ["spam.example"]}})
+    urls = ["https://www.spam.example/x", "https://good.example/", None]
+    batch = measurer(config)(batch_of([Document(str(n), SONNET, "s", url=url) for n, url in enumerate(urls)]))
+    assert scores_of(batch, "denied_domain").tolist() == [1, 0, 0]
+
+
+def test_documents_measured_together_are_measured_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [ESSAY, "", CHAPTER, "SIGN IN\n12 likes", NOVEL, ESSAY * 3]
+    step = measurer(Quality(rules=list(ALL)))
+    together = step(batch_of([Document(str(n), text, "s") for n, text in enumerate(texts)]))
+    monkeypatch.setattr("headwater.corpus.quality.measure.STRETCH", 1000)
+    assert step(batch_of([Document(str(n), text, "s") for n, text in enumerate(texts)])) == together
+    for n, text in enumerate(texts):
+        assert step(batch_of([Document(str(n), text, "s")])) == together.slice(n, 1)
+
+
+def test_an_empty_batch() -> None:
+    batch = measurer(Quality(rules=list(ALL)))(batch_of([]))
+    assert batch.num_rows == 0
+    assert "scores.refinedweb.removed" in batch.schema.names

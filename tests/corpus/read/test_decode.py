@@ -25,6 +25,50 @@ def test_encodings_are_detected(text: str, encoding: str) -> None:
     assert decode(text.encode(encoding), "f") == text
 
 
+def test_the_header_comes_before_the_page_and_both_before_a_guess() -> None:
+    page = '<meta charset="koi8-r"><p>Привет</p>'
+    assert decode(page.encode("cp1251"), "f", html=True, declared="windows-1251") == page
+    assert decode(page.encode("koi8-r"), "f", html=True) == page
+    assert decode(page.encode("koi8-r"), "f", html=True, declared="no-such-thing") == page
+    short = "<p>é</p>"
+    assert decode(short.encode("iso8859_2"), "f", html=True, declared="iso-8859-2") == short
+
+
+def test_a_declaration_that_the_bytes_do_not_fit_is_a_lie() -> None:
+    page = f'<meta charset="shift_jis"><p>{RUSSIAN}</p>'
+    assert decode(page.encode("koi8-r"), "f", html=True) == page
+    assert decode(page.encode("koi8-r"), "f", html=True, declared="euc-kr") == page
+
+
+def test_utf8_is_believed_whatever_is_declared() -> None:
+    page = f'<meta charset="gb2312"><p>{CHINESE}</p>'
+    assert decode(page.encode(), "f", html=True, declared="big5") == page
+
+
+@pytest.mark.parametrize("name", ["ks_c_5601-1987", "EUC-KR", "x-sjis", "GB_2312-80", "windows-874"])
+def test_names_that_only_browsers_know(name: str) -> None:
+    text = {
+        "k": "도서관은 날마다 붐빈다",
+        "e": "도서관은 날마다 붐빈다",
+        "x": "図書館は毎日にぎわう",
+        "g": "图书馆每天都挤满了读者",
+        "w": "ห้องสมุดเปิดทุกวัน",
+    }[name[0].lower()]
+    codec = {"k": "cp949", "e": "euc_kr", "x": "cp932", "g": "gb2312", "w": "cp874"}[name[0].lower()]
+    page = f'<meta http-equiv="Content-Type" content="text/html; charset={name}"><p>{text}</p>'
+    assert decode(page.encode(codec), "f", html=True) == page
+
+
+def test_japanese_in_seven_bits() -> None:
+    assert decode(JAPANESE.encode("iso2022_jp"), "f") == JAPANESE
+
+
+def test_a_page_may_have_a_stray_nul() -> None:
+    assert decode(b"<p>a\0b</p>" + b"text " * 50, "f", html=True).startswith("<p>a\0b</p>")
+    with pytest.raises(HeadwaterError, match="is binary"):
+        decode(bytes(100), "f", html=True)
+
+
 @pytest.mark.parametrize("encoding", ["gb2312", "gbk", "utf-8", "big5"])
 def test_a_page_says_what_it_is_in(encoding: str) -> None:
     page = f'<html><head><meta charset="{encoding}"></head><body>{TRADITIONAL if encoding == "big5" else CHINESE}</body>'

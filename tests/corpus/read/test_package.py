@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import http.server
 import io
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from headwater.core.errors import HeadwaterError
+from headwater.corpus.read.archive import members
 from headwater.corpus.read.config import PackageSource
-from headwater.corpus.read.package import cache_folder, fetch, members
+from headwater.corpus.read.package import cache_folder, fetch
 from headwater.corpus.read.source import files_of
 
 
@@ -130,3 +139,70 @@ def test_a_source_distribution_is_read_below_its_top_folder(tmp_path: Path) -> N
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(HeadwaterError, match="neither a whole zip nor a whole tar"):
         list(members(path, ["*"], "tale"))
+
+
+@pytest.fixture
+def npm_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, bytes]]:
+    """A registry of this machine with one package, `@old/tale` 1.0.0: its address, and the tarball."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        files = {"package.json": '{"name": "@old/tale", "version": "1.0.0", "scripts": {"prepack": "touch ran"}}', "data/a.txt": "话说"}
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"package/{name}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    tarball = buffer.getvalue()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.endswith(".tgz"):
+                data = tarball
+            elif self.path.lower() in ("/@old%2ftale", "/@old/tale"):
+                dist = {"tarball": f"{url}/tale.tgz", "integrity": f"sha512-{base64.b64encode(hashlib.sha512(tarball).digest()).decode()}"}
+                version = {"name": "@old/tale", "version": "1.0.0", "dist": dist}
+                data = json.dumps({"name": "@old/tale", "versions": {"1.0.0": version}, "dist-tags": {"latest": "1.0.0"}}).encode()
+            else:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in {"registry": url, "cache": str(tmp_path / "npm"), "userconfig": os.devnull, "noproxy": "127.0.0.1"}.items():
+        monkeypatch.setenv(f"npm_config_{name}", value)
+    monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
+    yield url, tarball
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_a_package_of_npm(npm_registry: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"package": "@old/tale", "registry": "npm", "version": "1.0.0", "files": "data/*.txt"}
+    source = PackageSource(**fields, sha256=hashlib.sha256(npm_registry[1]).hexdigest())
+    (file,) = files_of(source)
+    assert (file.name, file.data.decode(), file.url) == ("data/a.txt", "话说", "pkg:npm/%40old/tale@1.0.0#data/a.txt")
+    with pytest.raises(HeadwaterError, match=r"package @old/tale@1\.0\.0: the index has no archive of it with the sha256"):
+        fetch(PackageSource(**fields, sha256="0" * 64))
+    with pytest.raises(HeadwaterError, match="npm's registry has no such package or version"):
+        fetch(PackageSource(**{**fields, "version": "9.0.0"}, sha256="0" * 64))
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_fetch_retry_mintimeout", "10")
+    monkeypatch.setenv("npm_config_fetch_retry_maxtimeout", "10")
+    assert len(list(files_of(source))) == 1
+    with pytest.raises(HeadwaterError, match="the npm registry cannot be reached"):
+        fetch(PackageSource(**{**fields, "package": "other"}, sha256="0" * 64))
+
+
+def test_names_of_npm_are_told_apart() -> None:
+    pinned = {"version": "1", "sha256": "0" * 64, "files": "*"}
+    with pytest.raises(ValidationError, match="add 'registry: npm'"):
+        PackageSource(package="@old/tale", **pinned)
+    for name in ("--help", "a b", "../x", "@old/../x"):
+        with pytest.raises(ValidationError):
+            PackageSource(package=name, registry="npm", **pinned)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry as REGISTERED  # noqa: N812
 
 from headwater.core.errors import HeadwaterError
+from headwater.core.progress import Reporter
+from headwater.corpus.document import Document
 from headwater.corpus.read.config import PathSource
-from headwater.corpus.read.source import files_of
+from headwater.corpus.read.source import files_of, names_of
+from headwater.corpus.read.units import documents_of, units_of
 
 
 @pytest.fixture
@@ -78,3 +91,103 @@ def test_two_packings_of_one_name_are_not_one_document(tmp_path: Path) -> None:
     (tmp_path / "z.txt.gz").write_bytes(gzip.compress(b"other"))
     with pytest.raises(HeadwaterError, match=r"z.txt.gz: holds 'z.txt', and so does .*z.txt; leave one out"):
         list(files_of(PathSource(path=str(tmp_path))))
+
+
+class Hub(MemoryFileSystem):
+    """Hugging Face's hub, as its filesystem names things, in memory."""
+
+    protocol = "hf"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    down = False
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("hf://").strip("/") if path.strip("/") else ""
+
+    def unstrip_protocol(self, name: str) -> str:
+        return f"hf://{name.strip('/')}"
+
+    def _open(self, path: str, *arguments: Any, **more: Any) -> Any:
+        file = super()._open(path, *arguments, **more)
+        if Hub.down:
+            monkey = RuntimeError("503 Server Error")
+
+            class Broken(type(file)):  # type: ignore[misc]
+                def read(self, size: int = -1) -> bytes:
+                    raise monkey
+
+            file.__class__ = Broken
+        return file
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    fsspec.register_implementation("hf", Hub, clobber=True)
+    Hub.store.clear()
+    yield Hub()
+    Hub.down = False
+    REGISTERED.pop("hf", None)
+
+
+def documents(source: PathSource, **sizes: int) -> list[Document]:
+    return [d for unit in units_of([source], Reporter(), **sizes) for d in documents_of(unit, [source], Counter())]
+
+
+def test_datasets_of_the_hub(hub: Hub) -> None:
+    for split in ("train-00000", "train-00001", "test-00000"):
+        with fsspec.open(f"hf://datasets/org/tales/data/{split}.parquet", "wb") as file:
+            pq.write_table(
+                pa.table({"content": [f"{split} row {n}" * 30 for n in range(100)]}), file, row_group_size=20, compression="none"
+            )
+    source = PathSource(path="hf://datasets/org/tales/data/train-*.parquet", text_field="content", name="tales")
+    found = documents(source)
+    assert [d.id for d in found[99:101]] == ["tales/train-00000.parquet#100", "tales/train-00001.parquet#1"]
+    assert found[0].url == "hf://datasets/org/tales/data/train-00000.parquet"
+    assert documents(source, split=3000, group=1000) == found
+    assert len(units_of([source], Reporter(), split=3000, group=1000)) > 6
+    assert len(source.contents()) == 2
+
+
+@pytest.mark.fault
+def test_a_hub_that_cannot_be_reached_or_breaks_off(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = PathSource(path="hf://datasets/org/tales/a.jsonl")
+    with pytest.raises(HeadwaterError, match="no such file"):
+        documents(source)
+    with fsspec.open("hf://datasets/org/tales/a.jsonl", "wb") as file:
+        file.write(b'"one"\n')
+    assert [d.text for d in documents(source)] == ["one"]
+    Hub.down = True
+    with pytest.raises(HeadwaterError, match=r"its storage cannot be read \(503 Server Error\)"):
+        documents(source)
+
+
+@pytest.mark.fault
+def test_the_hub_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    REGISTERED.pop("hf", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(HeadwaterError, match="huggingface_hub"):
+        documents(PathSource(path="hf://datasets/org/tales/*.parquet"))
+
+
+@pytest.mark.fault
+def test_pipes_and_links_to_folders_are_passed_over(tree: Path) -> None:
+    os.mkfifo(tree / "pipe.txt")
+    (tree / "loop").symlink_to(tree)
+    (tree / "dangling.txt").symlink_to(tree / "nowhere")
+    (tree / "fine.txt").symlink_to(tree / "a.txt")
+    assert [name for name, _ in names_of(PathSource(path=str(tree)))] == ["a.txt", "b.txt", "d.md", "deep/er/c.txt", "e.txt.gz", "fine.txt"]
+
+
+@pytest.mark.fault
+def test_links_out_of_a_tree_of_code_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "repo" / "src").mkdir(parents=True)
+    (tmp_path / "secret.py").write_text("password = 1")
+    (tmp_path / "repo" / "a.py").write_text("a = 1")
+    (tmp_path / "repo" / "src" / "out.py").symlink_to(tmp_path / "secret.py")
+    (tmp_path / "repo" / "src" / "in.py").symlink_to(tmp_path / "repo" / "a.py")
+    source = PathSource(path=f"{tmp_path}/repo", format="code")
+    bad: Counter[str] = Counter()
+    found = [d for unit in units_of([source], Reporter()) for d in documents_of(unit, [source], bad)]
+    assert [d.id for d in found] == ["repo/a.py", "repo/src/in.py"]
+    assert bad == {"repo: links that lead out of the tree": 1}

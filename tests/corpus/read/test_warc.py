@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections import Counter
 
 import pytest
@@ -29,7 +30,7 @@ PAGES = [record(f"https://example.org/{number}", response(f"<p>page {number} 第
 
 
 def texts(data: bytes) -> list[str]:
-    return [page.data.decode() if isinstance(page, Page) else f"! {page.what}" for page in pages_of(data, "a.warc.gz")]
+    return [page.data.decode() if isinstance(page, Page) else f"! {page.what}" for page in pages_of(io.BytesIO(data), "a.warc.gz")]
 
 
 ALL = [f"<p>page {number} 第{number}页</p>" for number in range(5)]
@@ -92,5 +93,26 @@ def test_encodings_of_the_transfer_are_undone() -> None:
 
 def test_what_is_no_warc() -> None:
     with pytest.raises(HeadwaterError, match=r"a.warc.gz: is no WARC file"):
-        list(pages_of(b"hello", "a.warc.gz"))
+        list(pages_of(io.BytesIO(b"hello"), "a.warc.gz"))
     assert texts(b"WARC/1.0\r\nrubbish") == ["! its last record is not whole"]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("packed", [True, False])
+def test_fastwarc_reads_the_same(packed: bool) -> None:
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    pages = []
+    for number in range(300):
+        kind = ("response", "request", "metadata", "conversion")[number % 4]
+        body = response(b"%d " % number * (number * 37 % 500 + 1), more="X-A: b\r\n" * (number % 3))
+        if kind != "response":
+            body = b"text %d" % number
+        whole = record(f"https://example.org/{number}?q=字", body, kind)
+        pages.append(whole if kind == "response" else whole.replace(b"application/http; msgtype=response", b"text/plain"))
+    data = b"".join(map(gzip.compress, pages)) if packed else b"".join(pages)
+    theirs = []
+    for found in ArchiveIterator(io.BytesIO(data), WarcRecordType.response | WarcRecordType.conversion, parse_http=True):
+        theirs.append((found.headers["WARC-Target-URI"], found.reader.read()))
+    ours = [(page.url, page.data) for page in pages_of(io.BytesIO(data), "a") if isinstance(page, Page)]
+    assert ours == theirs and len(ours) == 150

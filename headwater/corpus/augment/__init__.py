@@ -1,0 +1,1 @@
+"""More documents from those that are there: other words, noise, back-translation, paraphrase."""
