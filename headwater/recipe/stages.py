@@ -31,7 +31,7 @@ class Stage:
 
 
 STAGES = (
-    Stage("annotate", "headwater.corpus.annotate", block="corpus", resumes=True),
+    Stage("annotate", "headwater.corpus.annotate", block="corpus", resumes=True, check="headwater.corpus.check"),
     Stage("relate", "headwater.corpus.relate", needs=("annotate",), block="corpus", resumes=True),
     Stage("corpus", "headwater.recipe.corpus", needs=("annotate", "relate")),
     Stage("tokenizer", "headwater.tokens.stages", "run_tokenizer", needs=("corpus",)),

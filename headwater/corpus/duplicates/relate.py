@@ -5,8 +5,9 @@
     duplicates.json   how many groups of which size, the largest with an excerpt, what each source would lose
 
 Exact: equal digests. Near: what shares a band is proposed (candidates), the true Jaccard similarity decides (verify), and what
-hangs together by such pairs is one group (components). A first round compares each document with the first of its buckets; a
-second, of what these left apart, with its neighbours in larger buckets. Who of a group stays is not decided here.
+hangs together by such pairs is one group (components; stars where they are very many). A first round compares each document
+with the first of its buckets; a second, of what these left apart, with its neighbours in larger buckets. Who of a group stays is
+not decided here. Semantic, if asked for: of each group so far, and of what is in none, the first one's embedding (semantic).
 
 Memory: here 13 bytes a document, 8 a pair; in each task a shard, a batch or a block. Tasks go through `run`, each writes a file
 and none depends on another of its round, so the result depends neither on workers nor on their number.
@@ -26,8 +27,9 @@ from headwater.core.storage import disk_trouble, write_json
 from headwater.corpus.annotated import Annotated
 from headwater.corpus.duplicates.candidates import Columns, columns, find_pairs, merged, unpacked
 from headwater.corpus.duplicates.components import alone, flatten, join, roots, strengthen
-from headwater.corpus.duplicates.config import Duplicates, Near
+from headwater.corpus.duplicates.config import Duplicates, Near, Semantic
 from headwater.corpus.duplicates.repeats import GROUP_OF, repeats
+from headwater.corpus.duplicates.stars import unite
 from headwater.corpus.duplicates.summary import summary
 from headwater.corpus.duplicates.verify import Run, compare, gather
 
@@ -39,8 +41,8 @@ GROUPS = pa.schema(
         pa.field("similarity", pa.float32(), nullable=False),
     ]
 )
-KINDS = ("exact", "near", "code")
-EXACT, NEAR, CODE = range(3)
+KINDS = ("exact", "near", "code", "semantic")
+EXACT, NEAR, CODE, SEMANTIC = range(4)
 
 
 def relate(annotated: Annotated, config: Duplicates, folder: Path, run: Run, report: Reporter) -> None:
@@ -54,6 +56,8 @@ def relate(annotated: Annotated, config: Duplicates, folder: Path, run: Run, rep
         _exact(annotated, parent, scratch, run)
     if config.near is not None:
         _near(annotated, config, config.near, parent, strongest, kinds, scratch, run)
+    if config.semantic is not None:
+        _semantic(annotated, config.semantic, parent, strongest, kinds, scratch, run)
     flatten(parent)
     places, groups = _in_groups(parent)
     similarity = np.where(kinds[places] == EXACT, np.float32(1), strongest[places])
@@ -73,7 +77,7 @@ def _exact(annotated: Annotated, parent: np.ndarray, scratch: Path, run: Run) ->
     tasks = columns(annotated, None, None, scratch)
     run(find_pairs, tasks, "finding exact duplicates")
     left, right = unpacked(merged(tasks, "star"))
-    join(parent, left, right)
+    unite(parent, left, right, "exact", scratch, run)
 
 
 def _near(annotated: Annotated, config: Duplicates, near: Near, parent: np.ndarray, strongest: np.ndarray, kinds: np.ndarray, scratch: Path,
@@ -91,7 +95,7 @@ def _near(annotated: Annotated, config: Duplicates, near: Near, parent: np.ndarr
         similarity, is_code = compare(pairs, name, near, config.code, scratch, run)
         same = similarity >= np.where(is_code, config.code.threshold if config.code else 1.0, near.threshold)
         left, right = unpacked(pairs[same])
-        join(parent, left, right)
+        unite(parent, left, right, name, scratch, run)
         strengthen(strongest, left, right, similarity[same].astype(np.float32))
         for kind, tied in ((NEAR, ~is_code[same]), (CODE, is_code[same])):
             kinds[left[tied]] = kinds[right[tied]] = kind
@@ -103,6 +107,21 @@ def _apart(tasks: list[Columns], star: np.ndarray, parent: np.ndarray) -> np.nda
     left, right = unpacked(windows)
     apart: np.ndarray = windows[roots(parent, left) != roots(parent, right)]
     return apart
+
+
+def _semantic(annotated: Annotated, semantic: Semantic, parent: np.ndarray, strongest: np.ndarray, kinds: np.ndarray, scratch: Path,
+              run: Run) -> None:  # fmt: skip
+    """What ties a document by its words already stays on record as that."""
+    from headwater.corpus.duplicates.semantic import ties
+
+    grouped = scratch / "grouped.npy"
+    np.save(grouped, parent != np.arange(len(parent)))
+    for left, right, cosine in ties(annotated, semantic, grouped, scratch, run):
+        join(parent, left, right)
+        for side in (left, right):
+            new = (kinds[side] == EXACT) | (kinds[side] == SEMANTIC)
+            strengthen(strongest, side[new], side[new], cosine[new].astype(np.float32))
+            kinds[side[new]] = SEMANTIC
 
 
 def _in_groups(parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

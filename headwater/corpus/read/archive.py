@@ -24,7 +24,7 @@ class Archive:
         try:
             if zipfile.is_zipfile(path):
                 self.zip: zipfile.ZipFile | None = zipfile.ZipFile(path)
-                self.members = {member.filename: member for member in self.zip.infolist() if not member.is_dir()}
+                self.members = {member.filename: member for member in self.zip.infolist() if member.filename and not member.is_dir()}
                 self.sizes = {name: member.compress_size for name, member in self.members.items() if is_inside(name)}
             else:
                 self.zip = None

@@ -187,6 +187,8 @@ def zip_listing(file: BinaryIO, where: str) -> tuple[zipfile.ZipFile, list[zipfi
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
+    if not member.filename:  # a name that begins with NUL: zipfile cuts it there, and then stumbles over it
+        return False
     return not member.is_dir() and not stat.S_ISLNK(member.external_attr >> 16)
 
 

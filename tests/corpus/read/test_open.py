@@ -91,3 +91,10 @@ def test_a_broken_zip_is_a_sentence() -> None:
     changed[60] ^= 0xFF
     with pytest.raises(HeadwaterError, match=r"a\.zip/a\.txt: cannot be read"):
         list(opened("a.zip", bytes(changed), "a.zip"))
+
+
+@pytest.mark.fault
+def test_a_member_whose_name_begins_with_nul_is_passed_over() -> None:
+    """zipfile cuts names at NUL, and then has no last character to look at (found by the fuzzer)."""
+    data = zipped({"a.txt": b"first", "xb.txt": b"second"}).replace(b"xb.txt", b"\0b.txt")
+    assert list(opened("x.zip", data, "w")) == [("x.zip/a.txt", b"first")]
