@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from headwater.core.artifact import Outcome, Work
@@ -23,11 +24,12 @@ from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.core.storage import disk_trouble, read_json, write_json
 from headwater.corpus.config import Corpus
-from headwater.corpus.document import WORKING, Document, Step, batch_of, batches, bytes_of, with_score
+from headwater.corpus.document import SCORE, WORKING, Document, Step, batch_of, batches, bytes_of, with_score
 from headwater.corpus.engine.run import each
 from headwater.corpus.read.units import Unit, documents_of, units_of
 from headwater.corpus.write import open_parquet
 
+CHANGED = SCORE + "normalise."
 BYTES = "bytes"
 """Attribute: UTF-8 bytes of the text as it is in the artifact."""
 
@@ -58,10 +60,12 @@ class Account:
     read: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     bad_rows: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    """Characters that each option of `normalise` changed."""
 
     def add(self, other: dict[str, Any]) -> None:
         self.documents += other["documents"]
-        for name in ("read", "bytes", "bad_rows"):
+        for name in ("read", "bytes", "bad_rows", "changed"):
             mine: dict[str, int] = getattr(self, name)
             for key, count in other[name].items():
                 mine[key] = mine.get(key, 0) + count
@@ -137,11 +141,11 @@ def _write_part(path: Path, job: Job, steps: dict[str, Step], account: Account) 
     bad_rows: Counter[str] = Counter()
     try:
         for batch in batches(_counted(documents_of(job.unit, job.config.sources, bad_rows), account)):
-            batch = annotated(batch, steps, account.bytes)
+            batch = annotated(batch, steps, account)
             writer = writer or open_parquet(path, batch.schema, plain)
             writer.write_batch(batch)
         if writer is None:
-            empty = annotated(pa.RecordBatch.from_pylist([], schema=WORKING), steps, account.bytes)
+            empty = annotated(pa.RecordBatch.from_pylist([], schema=WORKING), steps, account)
             writer = open_parquet(path, empty.schema, plain)
     finally:
         if writer is not None:
@@ -151,12 +155,15 @@ def _write_part(path: Path, job: Job, steps: dict[str, Step], account: Account) 
         os.fsync(file.fileno())
 
 
-def annotated(batch: pa.RecordBatch, steps: dict[str, Step], sizes: dict[str, int]) -> pa.RecordBatch:
-    """The batch after all steps; `sizes` counts the bytes after those that change texts."""
+def annotated(batch: pa.RecordBatch, steps: dict[str, Step], account: Account) -> pa.RecordBatch:
+    """The batch after all steps; the account counts what those do that change texts."""
     for name, step in steps.items():
         batch = step(batch)
         if name in ("extract", "normalise"):
-            sizes[name] = sizes.get(name, 0) + int(bytes_of(batch).sum())
+            account.bytes[name] = account.bytes.get(name, 0) + int(bytes_of(batch).sum())
+        if name == "normalise":
+            for option in (column.removeprefix(CHANGED) for column in batch.schema.names if column.startswith(CHANGED)):
+                account.changed[option] = account.changed.get(option, 0) + int(np.asarray(batch.column(CHANGED + option)).sum())
     return with_score(batch, BYTES, bytes_of(batch))
 
 

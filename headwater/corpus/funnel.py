@@ -56,10 +56,13 @@ class Passage:
 
 
 class Funnel:
-    """`sizes`: bytes of all texts after read, extract and normalise; `read`: bytes of each source as read."""
+    """`sizes`: bytes of all texts after read, extract and normalise; `read`: bytes of each source as read; `changed`: characters that
+    each option of `normalise` changed."""
 
-    def __init__(self, documents: int, sizes: dict[str, int], read: dict[str, int], bad_rows: dict[str, int]) -> None:
-        self.documents, self.sizes, self.read_bytes, self.bad_rows = documents, sizes, read, bad_rows
+    def __init__(
+        self, documents: int, sizes: dict[str, int], read: dict[str, int], bad_rows: dict[str, int], changed: dict[str, int]
+    ) -> None:
+        self.documents, self.sizes, self.read_bytes, self.bad_rows, self.changed = documents, sizes, read, bad_rows, changed
         self.read: dict[str, int] = dict.fromkeys(read, 0)
         self.taken: dict[str, dict[str, Taken]] = defaultdict(dict)
         self.splits: dict[str, Passage] = {"train": Passage(), "validation": Passage()}
@@ -92,6 +95,7 @@ class Funnel:
             "by_language": {language: vars(self.by_language[language]) for language in sorted(self.by_language)},
             "splits": {split: vars(passage) for split, passage in self.splits.items()},
             "bad_rows": self.bad_rows,
+            "changed": self.changed,
         }  # fmt: skip
 
     def _steps(self) -> list[dict[str, Any]]:

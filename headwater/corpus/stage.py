@@ -80,7 +80,7 @@ def _funnel(annotate: Artifact, documents: int) -> Funnel:
     account = Account()
     for path in sorted(annotate.path.glob("part-*.json")):
         account.add(read_json(path))
-    return Funnel(documents, account.bytes, account.read, account.bad_rows)
+    return Funnel(documents, account.bytes, account.read, account.bad_rows, account.changed)
 
 
 HELD_OUT = -1

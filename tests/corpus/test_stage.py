@@ -120,6 +120,7 @@ def test_the_artifact_is_the_contract(pages: Path, make_corpus: Make, build: Bui
     exact = funnel["steps"][-1]["removed"]["exact"]
     assert (exact["documents"], len(exact["examples"]), exact["examples"][0]["id"]) == (3, 3, "mine/a.jsonl#6")
     assert funnel["by_language"]["zh"]["documents"] == 20
+    assert funnel["changed"]["form"] == 2, "the carriage return and newline that end one document"
     assert funnel["by_source"]["mine"]["read"]["documents"] == 58
     assert artifact.manifest.metrics["documents"] == 52
     assert artifact.manifest.key_figure.startswith("52 documents, ")

@@ -50,6 +50,7 @@ def _body(funnel: Funnel, words: Words) -> dict[str, Any]:
         ],
         "splits": funnel.splits,
         "bad_rows": sorted(funnel.bad_rows.items()),
+        "changed": sorted(((words.name("changed", option), count) for option, count in funnel.changed.items()), key=lambda row: -row[1]),
     }
 
 

@@ -65,6 +65,7 @@ class Funnel(Shape):
     by_language: dict[str, Passage | Size] = {}
     splits: dict[str, Size] = {}
     bad_rows: dict[str, int] = {}
+    changed: dict[str, int] = {}
 
 
 class Statistics(Shape):

@@ -73,7 +73,7 @@ def test_all_sections_stand_in_the_rivers_order(english: Page, chinese: Page) ->
     "said",
     [
         "18,964", "9.12 MB", "61.5 %", "1,322 documents", "Ich verstehe nicht ganz.",  # funnel.json
-        "shakespeare", "9.80 MB", "chatterbot/english/ai.jsonl",
+        "shakespeare", "9.80 MB", "chatterbot/english/ai.jsonl", "1,207", "wrong encoding undone",
         "4,096", "3.22", "2.54 M",  # statistics.json, tokens.json
         "98.4 k", "8 layers of width 256",  # model.safetensors: 4096 × 24 + 7 × 11; config.json
         "Step 311", "the loss is 7.402, above 4.95", "88.10", "sanguo-1", "jionlp-7",  # metrics.jsonl
