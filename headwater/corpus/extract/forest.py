@@ -2,7 +2,7 @@
 
 Two small forests of boosted trees (Friedman 2001): the first sees each block's own measures, the second also what the first said of
 the neighbours and of the elements around, so that a heading goes with its paragraphs. They were trained by
-`benchmarks/corpus_extract_train.py` on half of trafilatura's evaluation pages; the trees lie beside this file in `blocks.npz`.
+`benchmarks/_extract_train.py` on half of trafilatura's evaluation pages; the trees lie beside this file in `blocks.npz`.
 
 Legend: B blocks, F measures, T trees, N nodes.
 """

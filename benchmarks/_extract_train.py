@@ -1,6 +1,6 @@
 """Train the block classifier of headwater/corpus/extract/forest.py; writes blocks.npz beside that file.
 
-    HEADWATER_PEERS=<folder with a checkout of trafilatura> python benchmarks/corpus_extract_train.py
+    HEADWATER_PEERS=<folder with a checkout of trafilatura> python benchmarks/_extract_train.py
 
 Pages: the development half of trafilatura's evaluation pages (benchmarks/corpus_extract.py `half`); the other half is not touched.
 Labels of blocks: 1 or 0 where a snippet that people marked as wanted or unwanted stands in them (weight GOLD); elsewhere whether
