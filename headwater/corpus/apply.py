@@ -8,7 +8,7 @@ whole leaves no empty line.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from headwater.corpus.document import Span
 from headwater.corpus.overlap import apart
@@ -38,7 +38,7 @@ def apply(text: str, spans: Sequence[Span], id: str, replace: Replace) -> str:
     return BLANK.sub("\n\n\n", "".join(pieces)).strip("\n")
 
 
-def joined(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def joined(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Overlapping and touching intervals as one, ascending."""
     found: list[tuple[int, int]] = []
     for start, end in sorted(intervals):

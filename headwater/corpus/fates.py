@@ -33,7 +33,6 @@ NOT_ASKED_FOR = ("text", "meta", "digest", "spans", "spans.found")
 """Columns that are large and no rule looks at."""
 REPEATED = "repeated_substring"
 """Kind of the spans that `duplicates.substrings` marks."""
-FLAT = ("id", "source", "url", "language", "license", "created")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def _judged(annotated: Annotated, config: Corpus, report: Reporter) -> Fates:
     rules = rules_of(config)
     keep = Keep(config.keep) if config.keep is not None else None
     reasons = [Reason(rule.step, rule.name, rule.key) for rule in rules] + [Reason("keep", "keep", "keep")]
-    columns = [*FLAT[:1], "source", "language", *columns_of(rules)]
+    columns = ["id", "source", "language", *columns_of(rules)]
     if keep is not None:
         columns = [name for name in annotated.names if name not in NOT_ASKED_FOR and not name.startswith("band.")]
     count = annotated.count

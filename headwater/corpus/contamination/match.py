@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headwater.corpus.apply import joined
 from headwater.corpus.contamination.config import Contamination
 from headwater.corpus.contamination.grams import find, table
 from headwater.corpus.contamination.index import Index
@@ -64,12 +65,14 @@ def mark(batch: pa.RecordBatch, matches: Matches, index: Index, wider: int = 0) 
         part = slice(borders[row], borders[row + 1])
         starts, ends, grams = matches.starts[part], matches.ends[part], matches.grams[part]
         counts[row] = len(np.unique(starts))
-        covered[row] = sum(end - start for start, end in _joined(starts, ends)) / max(1, int(lengths[row]))
+        matched = joined(zip(starts.tolist(), ends.tolist(), strict=True))
+        covered[row] = sum(end - start for start, end in matched) / max(1, int(lengths[row]))
         different, which = np.unique(grams, return_inverse=True)
         sets_of = [set(index.set_of[index.owners[index.starts[gram] : index.starts[gram + 1]]].tolist()) for gram in different.tolist()]
         for number in sorted(set().union(*sets_of)):
             own = np.array([number in sets for sets in sets_of])[which]
-            wide = _joined(np.maximum(0, starts[own] - wider), np.minimum(int(lengths[row]), ends[own] + wider))
+            first, last = np.maximum(0, starts[own] - wider), np.minimum(int(lengths[row]), ends[own] + wider)
+            wide = joined(zip(first.tolist(), last.tolist(), strict=True))
             spans[row] += [(start, end, KIND + index.sets[number]) for start, end in wide]
     return with_spans(with_score(with_score(batch, "contaminated", counts), "contaminated_share", covered), spans)
 
@@ -104,14 +107,3 @@ def rules_of(config: Contamination | None) -> list[Rule]:
     if config is None or config.cut is not None:
         return []
     return [Rule("contamination", "contaminated", "contaminated", Bounds(max=config.most), Bounds(max=config.most))]
-
-
-def _joined(starts: np.ndarray, ends: np.ndarray) -> list[tuple[int, int]]:
-    """Overlapping and touching intervals as one; starts ascend."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(zip(starts.tolist(), ends.tolist(), strict=True)):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(joined[-1][1], end)
-        else:
-            joined.append((start, end))
-    return joined

@@ -19,10 +19,6 @@ PAGE = (
 
 @pytest.mark.oracle
 def test_the_quality_tier_reads_a_page() -> None:
-    try:
-        import trafilatura  # noqa: F401
-    except ImportError:
-        pytest.skip("trafilatura cannot be loaded here")
     _, text = page_text(PAGE, Extract(tier="quality"))
     assert "grinds again since May" in text
     assert "Menu" not in text
