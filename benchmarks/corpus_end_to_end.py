@@ -1,12 +1,14 @@
 """From raw HTML to packed tokens: how long does it take, on one core, against datatrove on the same pages?
 
-    HEADWATER_PEERS=… python benchmarks/corpus_end_to_end.py           all of trafilatura's evaluation pages, 2 rounds (10 minutes)
-    HEADWATER_PEERS=… python benchmarks/corpus_end_to_end.py --quick   300 of them, 1 round: here start-up is a third of our time
+    HEADWATER_PEERS=… python benchmarks/corpus_end_to_end.py              all of trafilatura's evaluation pages, 3 rounds (6 minutes)
+    HEADWATER_PEERS=… python benchmarks/corpus_end_to_end.py --copies 3   each three times, as a crawl finds it that comes back (with
+                                                                          another comment in it each time)
+    HEADWATER_PEERS=… python benchmarks/corpus_end_to_end.py --quick      300 of them, 1 round: here start-up is a third of our time
 
-Every page stands there three times, as a crawl finds it that comes back (with another comment in it each time). Both extract the
-main content, judge by Gopher's quality and repetition rules, remove near duplicates and write token shards with
+Both extract the main content, judge by Gopher's quality and repetition rules, remove near duplicates and write token shards with
 the same tokenizer (byte-level BPE of 4,096, trained by us on the first run and not counted). Ours is the command with one worker
-(stages annotate, relate, corpus, tokens, by their own clocks); the peer is trafilatura, Gopher filters, MinHash signatures, buckets,
+(stages annotate, relate, corpus with its statistics, which the peer does not count, and tokens, by their own clocks), after one run over
+a few pages that compiles what is compiled once for each machine; the peer is trafilatura, Gopher filters, MinHash signatures, buckets,
 clusters, filter and tokenizer as datatrove's examples chain them, once as shipped and once splitting words at white space, by the sum of
 the clocks of its executors. Both on the same core. Printed beside: documents and tokens that each keeps. The last line is one JSON object.
 """
@@ -30,7 +32,6 @@ corpus:
   sources: [{{path: '{pages}/*.html', name: pages}}]
   language: {{model: null}}
   quality: {{rules: [gopher]}}
-  statistics: false
   engine: {{kind: local, workers: 1}}
 tokenizer: {{kind: bpe, vocab_size: 4096}}
 tokens: {{}}
@@ -82,18 +83,17 @@ unique = sum(1 for path in (out / "unique").glob("*.jsonl") for line in path.ope
 size = sum(path.stat().st_size for path in (out / "tokens").glob("*.ds"))
 print(json.dumps({"seconds": seconds, "documents": unique, "token_bytes": size}))
 """
-COPIES = 3
 STAGES = ("annotate", "relate", "corpus", "tokens")
 CORE = {min(os.sched_getaffinity(0))}
 
 
-def pages_into(folder: Path, count: int | None) -> list[Path]:
+def pages_into(folder: Path, count: int | None, copies: int) -> list[Path]:
     """The evaluation pages as files, and as JSONL for the peer (which reads no folder of pages)."""
     found = sorted((checkout("trafilatura") / "tests" / "eval").glob("*.html"))[:count]
     (folder / "pages").mkdir(parents=True)
     (folder / "rows").mkdir()
     with open(folder / "rows" / "pages.jsonl", "w") as rows:
-        for copy in range(COPIES):
+        for copy in range(copies):
             for page in found:
                 data = page.read_bytes() + f"<!-- fetched {copy} -->".encode()
                 (folder / "pages" / f"{copy}-{page.name}").write_bytes(data)
@@ -103,6 +103,7 @@ def pages_into(folder: Path, count: int | None) -> list[Path]:
 
 def on_one_core(command: list[str | Path]) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode on the disk: ours like the peer's
     done = subprocess.run(command, capture_output=True, text=True, env=environment, preexec_fn=lambda: os.sched_setaffinity(0, CORE))
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -128,15 +129,19 @@ def peer(folder: Path, out: Path, python: Path, tokenizer: Path, words: str) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("runs/corpus_end_to_end"))
     options = parser.parse_args()
     shutil.rmtree(options.folder, ignore_errors=True)
     folder = options.folder.resolve()
-    pages = pages_into(folder, 300 if options.quick else None)
-    size = COPIES * sum(page.stat().st_size for page in pages)
+    warm = folder / "warm"
+    pages_into(warm, 100, 1)
+    ours(warm, warm / "ours")
+    pages = pages_into(folder, 300 if options.quick else None, options.copies)
+    size = options.copies * sum(page.stat().st_size for page in pages)
     python = environment("datatrove[io,processing,multilingual]==0.10.0", "xxhash==3.5.0", "tokenizers", "lxml_html_clean")
     rates: dict[str, list[float]] = {"ours": [], "default": [], "whitespace": []}
-    for number in range(1 if options.quick else 2):
+    for number in range(1 if options.quick else 3):
         started = time.monotonic()
         seconds, made = ours(folder, folder / f"ours{number}")
         print(

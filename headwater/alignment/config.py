@@ -8,7 +8,7 @@ from headwater.core.config import Config
 from headwater.corpus.read.config import Source
 from headwater.generation.sampling import Sampling
 from headwater.tokens.template import TEMPLATE
-from headwater.training.config import AdamW, Cosine, OptimizerConfig, Training
+from headwater.training.config import AdamW, Cosine, OptimizerConfig, ScheduleConfig, Training
 
 
 class HeldOut(Config):
@@ -24,6 +24,6 @@ class SFT(Training):
     template: str = TEMPLATE
     heldout: HeldOut = HeldOut()
     optimizer: OptimizerConfig = AdamW(lr=3e-4)
-    schedule: Cosine = Cosine(warmup=20)
+    schedule: ScheduleConfig = Cosine(warmup=20)
     prompts: tuple[str, ...] = ("Hello!", "你好！")
     sampling: Sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=60)

@@ -24,12 +24,13 @@ from headwater.tokens.order import Permutation
 from headwater.tokens.tokenizer import Tokenizer
 from headwater.training.loop import train
 from headwater.training.loss import token_loss
+from headwater.training.ramp import Size, first_row, largest
 
 
 class DialogueData:
     """Rows of packed dialogues: packed once, in an order of their own each epoch."""
 
-    def __init__(self, encoded: Sequence[Encoded], ids: Sequence[str], length: int, pad: int, batch_size: int, seed: int) -> None:
+    def __init__(self, encoded: Sequence[Encoded], ids: Sequence[str], length: int, pad: int, batch_size: Size, seed: int) -> None:
         self.encoded, self.ids, self.length, self.pad = encoded, ids, length, pad
         self.batch_size, self.seed = batch_size, seed
         order = Permutation(len(encoded), seed, "dialogues")
@@ -39,7 +40,7 @@ class DialogueData:
     def chosen(self, step: int) -> list[list[int]]:
         """Which dialogues stand in which row of the batch."""
         rows = []
-        for index in range(step * self.batch_size, (step + 1) * self.batch_size):
+        for index in range(first_row(self.batch_size, step, self.length), first_row(self.batch_size, step + 1, self.length)):
             epoch, place = divmod(index, len(self.rows))
             rows.append(self.rows[Permutation(len(self.rows), self.seed, "rows", epoch)[place]])
         return rows
@@ -74,12 +75,12 @@ def run(config: SFT, work: Work) -> Outcome:
         config,
         work=work,
         name="sft",
-        validate=lambda: _held_out_loss(network, encoded_held_out, answer_bytes, room, tokenizer, config.batch_size),
+        validate=lambda: _held_out_loss(network, encoded_held_out, answer_bytes, room, tokenizer, largest(config.batch_size)),
         sample=lambda: _speak(network, tokenizer, config, work.seed),
     )
     directory.save(work.path, network, base.config, tokenizer, config.template, lineage={"seed": work.seed})
     metrics = {**counts, "loss": trained.loss, "validation": trained.validation, "refused_steps": trained.refused}
-    metrics["epochs"] = round(config.steps * config.batch_size / len(data.rows), 3)
+    metrics["epochs"] = round(first_row(config.batch_size, trained.step, room) / len(data.rows), 3)
     return Outcome(metrics, f"{len(encoded):,} dialogues, {trained.validation['bits_per_byte']:.3f} bits/byte on held-out answers")
 
 

@@ -31,6 +31,7 @@ WorkspacePath = Annotated[Path, typer.Argument(metavar="WORKSPACE", help="A work
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")]
 TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="Draw from the likeliest tokens that hold this share.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer.")]
+Scale = Annotated[str | None, typer.Option("--scale", metavar="SCALE", help="One of the recipe's sizes, for example tiny.")]
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds give equal answers.")]
 
 
@@ -54,6 +55,7 @@ def headwater(
 def run(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values to change.")] = None,
+    scale: Scale = None,
     workspace: Annotated[Path | None, typer.Option(help="Where artifacts go; runs/NAME by default.")] = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="End after this stage.")] = None,
     from_: Annotated[
@@ -66,11 +68,12 @@ def run(
     - `headwater run demo`
     - `headwater run recipes/demo.yaml pretrain.steps=200 --until pretrain`
     - `headwater run demo corpus.sources='[{path: my/*.txt}]' --workspace runs/mine`
+    - `headwater run gpt3 --scale tiny`
     """
     from headwater.core.progress import reporter
     from headwater.recipe.runner import run as run_recipe
 
-    loaded, place = _recipe_and_workspace(recipe, overrides, workspace)
+    loaded, place = _recipe_and_workspace(recipe, overrides, workspace, scale)
     report = reporter(as_json)
     try:
         run_recipe(loaded, place, report, first=from_, until=until)
@@ -79,11 +82,31 @@ def run(
 
 
 @app.command()
+def describe(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values to change.")] = None,
+    scale: Scale = None,
+    as_json: Json = False,
+) -> None:
+    """What a recipe's network would be: parameters by part, FLOPs and memory, a picture of its block. Nothing is built.
+
+    - `headwater describe demo`
+    - `headwater describe palm --scale 540b`
+    - `headwater describe demo pretrain.model.layers=12 pretrain.model.width=768 pretrain.model.heads=12`
+    """
+    from headwater.cli.describe import describe as show
+    from headwater.recipe.reading import read
+
+    show(read(recipe, overrides or [], scale), as_json)
+
+
+@app.command()
 def annotate(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values to change.")] = None,
     rank: Annotated[int, typer.Option(min=0, help="Which share is this machine's, from 0.")] = 0,
     world_size: Annotated[int, typer.Option(min=1, help="Among how many machines the work is shared.")] = 1,
+    scale: Scale = None,
     workspace: Annotated[Path | None, typer.Option(help="A folder that all machines see; runs/NAME by default.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +120,7 @@ def annotate(
 
     if rank >= world_size:
         raise HeadwaterError(f"rank {rank} is not below {world_size}", where="--rank", mend="count ranks from 0 to world size - 1")
-    loaded, place = _recipe_and_workspace(recipe, overrides, workspace)
+    loaded, place = _recipe_and_workspace(recipe, overrides, workspace, scale)
     report = reporter(as_json)
     try:
         share(loaded, place, report, rank, world_size)
@@ -105,15 +128,13 @@ def annotate(
         report.close()
 
 
-def _recipe_and_workspace(recipe: str, overrides: list[str] | None, workspace: Path | None) -> tuple[Recipe, Workspace]:
-    from headwater.cli.recipes import find_recipe
+def _recipe_and_workspace(recipe: str, overrides: list[str] | None, workspace: Path | None, scale: str | None) -> tuple[Recipe, Workspace]:
     from headwater.core.artifact import Workspace
-    from headwater.core.config import load
-    from headwater.recipe.recipe import Recipe
+    from headwater.recipe.reading import read
 
     if workspace is not None and not str(workspace).strip(". "):
         raise HeadwaterError("names no folder of its own", where="--workspace", mend="for example runs/mine")
-    loaded = load(Recipe, find_recipe(recipe), overrides or [])
+    loaded = read(recipe, overrides or [], scale)
     return loaded, Workspace(workspace or Path("runs") / loaded.name)
 
 
@@ -242,6 +263,33 @@ def recipes(
     from headwater.cli.recipes import list_recipes
 
     list_recipes(name)
+
+
+@app.command()
+def tokenizers(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values to change.")] = None,
+    sizes: Annotated[str, typer.Option(metavar="N,N,…", help="Vocabularies to try.")] = "1000,2000,4000,8000,16000,32000",
+    kinds: Annotated[str, typer.Option(metavar="KIND,…", help="Beside the recipe's own: kinds of tokenizer, or all.")] = "bpe,unigram,byte",
+    out: Annotated[Path | None, typer.Option(help="The page; WORKSPACE/tokenizers.html by default.")] = None,
+    scale: Scale = None,
+    workspace: Annotated[Path | None, typer.Option(help="Where the recipe's corpus is; runs/NAME by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train tokenizers of several kinds and sizes on a sample of a recipe's corpus, and compare them, to choose by.
+
+    - `headwater tokenizers demo`
+    - `headwater tokenizers demo --sizes 1000,4000 --kinds all --out tokenizers.html`
+    """
+    from headwater.cli.tokenizers import compare
+    from headwater.core.progress import reporter
+
+    loaded, place = _recipe_and_workspace(recipe, overrides, workspace, scale)
+    report = reporter(as_json)
+    try:
+        compare(loaded, place, sizes, kinds, out, as_json, report)
+    finally:
+        report.close()
 
 
 def main() -> None:

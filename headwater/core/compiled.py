@@ -36,7 +36,7 @@ def njit(function: Any = None, /, **options: Any) -> Any:
     return numba.njit(function, **{"cache": True, "nogil": True, **options})
 
 
-def cache_of(module: str) -> Path:
-    """Where the kernels of a module are kept; another place as soon as any code that they can call is another."""
+def cache_of(module: str, kind: str = "kernels") -> Path:
+    """Where the kernels of a module are kept (its tables: core.kept); another place as soon as any code that they can call is another."""
     root = Path(os.environ.get("HEADWATER_CACHE") or Path.home() / ".cache" / "headwater")
-    return root / "kernels" / f"{module.rpartition('.')[2]}-{hash_value(closure_of(module)[0])[:16]}"
+    return root / kind / f"{module.rpartition('.')[2]}-{hash_value(closure_of(module)[0])[:16]}"

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from headwater.core.errors import HeadwaterError, nearest
@@ -41,6 +42,7 @@ class Config(BaseModel):
                 if key not in cls.model_fields:
                     hint = nearest(str(key), cls.model_fields)
                     raise PydanticCustomError("unknown_key", "unknown key '{key}'; {hint}", {"key": str(key), "hint": hint})
+            return {key: _with_default_kind(cls.model_fields[key], value) for key, value in data.items()}
         return data
 
     def children(self) -> Iterator[Config]:
@@ -56,6 +58,14 @@ class Config(BaseModel):
         return found
 
 
+def _with_default_kind(field: FieldInfo, value: Any) -> Any:
+    """A block of a union that does not say its kind is of the default's: `schedule: {warmup: 50}`."""
+    default = field.default
+    if isinstance(value, dict) and "kind" not in value and field.discriminator and isinstance(default, Config):
+        return {"kind": default.kind, **value}  # type: ignore[attr-defined]
+    return value
+
+
 def _configs_in(value: object) -> Iterator[Config]:
     if isinstance(value, Config):
         yield value
@@ -68,6 +78,7 @@ def _configs_in(value: object) -> Iterator[Config]:
 
 
 C = TypeVar("C", bound=Config)
+Lines = dict[tuple[Any, ...], str]  # where each key of a file stands: `file:line`, by its path
 
 
 @dataclass(frozen=True)
@@ -101,18 +112,23 @@ def load(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
 
     Raises HeadwaterError naming the file and line (or the override) for anything wrong.
     """
-    text = _read_text(Path(path))
-    data, lines = _parse_yaml(text, str(path))
+    data, lines = read_mapping(Path(path))
+    for override in overrides:
+        apply_override(data, lines, override)
+    return validate(schema, data, lines, str(path))
+
+
+def read_mapping(path: Path) -> tuple[dict[str, Any], Lines]:
+    """A YAML file's mapping, and where each of its keys stands."""
+    data, lines = _parse_yaml(_read_text(path), str(path))
     if data is None:
         raise HeadwaterError("is empty", where=path, mend="a recipe names at least one stage")
     if not isinstance(data, dict):
         raise HeadwaterError("is not a mapping of keys to values", where=path, mend="start from `headwater recipes demo`")
-    for override in overrides:
-        _apply_override(data, lines, override)
-    return validate(schema, data, lines, str(path))
+    return data, lines
 
 
-def validate(schema: type[C], data: Any, lines: dict[tuple[Any, ...], str] | None = None, where: str = "config") -> C:
+def validate(schema: type[C], data: Any, lines: Lines | None = None, where: str = "config") -> C:
     try:
         return schema.model_validate(data)
     except ValidationError as error:
@@ -154,7 +170,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(no
 
 def _parse_yaml(text: str, where: str) -> tuple[Any, dict[tuple[Any, ...], str]]:
     """The data, and for each path in it the `file:line` where it stands."""
-    lines: dict[tuple[Any, ...], str] = {}
+    lines: Lines = {}
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -173,7 +189,7 @@ def _parse_yaml(text: str, where: str) -> tuple[Any, dict[tuple[Any, ...], str]]
     return data, lines
 
 
-def _note_lines(node: yaml.Node, path: tuple[Any, ...], lines: dict[tuple[Any, ...], str], where: str) -> None:
+def _note_lines(node: yaml.Node, path: tuple[Any, ...], lines: Lines, where: str) -> None:
     lines[path] = f"{where}:{node.start_mark.line + 1}"
     if isinstance(node, yaml.MappingNode):
         seen = set()
@@ -190,12 +206,18 @@ def _note_lines(node: yaml.Node, path: tuple[Any, ...], lines: dict[tuple[Any, .
             _note_lines(value, (*path, index), lines, where)
 
 
-def _apply_override(data: Any, lines: dict[tuple[Any, ...], str], override: str) -> None:
+def apply_override(data: Any, lines: Lines, override: str) -> None:
+    """`key.path=value`, the value in YAML."""
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise HeadwaterError("is not of the form key=value", where=f"override '{override}'", mend="for example pretrain.steps=200")
     where = f"override '{override}'"
     parsed, _ = _parse_yaml(value, where)
+    change(data, lines, key, parsed, where)
+
+
+def change(data: Any, lines: Lines, key: str, value: Any, where: str) -> None:
+    """Put `value` at a dotted key, making the blocks on the way; `where` is what a mistake in it is told by."""
     path: tuple[Any, ...] = ()
     target = data
     words = key.split(".")
@@ -204,10 +226,10 @@ def _apply_override(data: Any, lines: dict[tuple[Any, ...], str], override: str)
         path = (*path, part)
         inside = isinstance(target, dict) or (isinstance(target, list) and isinstance(part, int) and part < len(target))
         if not inside:
-            raise HeadwaterError(f"'{'.'.join(map(str, path[:depth]))}' has nothing at '{part}'", where=f"override '{override}'",
+            raise HeadwaterError(f"'{'.'.join(map(str, path[:depth]))}' has nothing at '{part}'", where=where,
                                  mend="name keys of the recipe, with numbers for places in a list")  # fmt: skip
         if depth == len(words) - 1:
-            target[part] = parsed
+            target[part] = value
         elif isinstance(target, dict):
             if target.get(part) is None:
                 target[part] = {}
@@ -220,7 +242,7 @@ def _apply_override(data: Any, lines: dict[tuple[Any, ...], str], override: str)
     lines[path] = where
 
 
-def _sentence(error: ValidationError, data: Any, lines: dict[tuple[Any, ...], str], where: str) -> HeadwaterError:
+def _sentence(error: ValidationError, data: Any, lines: Lines, where: str) -> HeadwaterError:
     """The first validation error as one sentence: file and line, dotted key, what is wrong."""
     first = error.errors()[0]
     path = _path_in(data, first["loc"])

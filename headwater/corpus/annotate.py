@@ -9,9 +9,11 @@ each unit of input, and beside each its account part-00000.json, which says that
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.core.storage import disk_trouble, read_json, write_json
 from headwater.corpus.config import Corpus
-from headwater.corpus.document import SCORE, WORKING, Document, Step, batch_of, batches, bytes_of, with_score
+from headwater.corpus.document import SCORE, WORKING, Document, Step, batch_of, batches, bytes_of, joined, with_score
 from headwater.corpus.engine.run import each
 from headwater.corpus.read.units import Unit, documents_of, units_of
 from headwater.corpus.write import open_parquet
@@ -101,11 +103,22 @@ def jobs_of(config: Corpus, folder: Path, report: Reporter) -> list[Job]:
 
 def make_parts(config: Corpus, jobs: list[Job], report: Reporter) -> None:
     """Those that are not there yet, on the recipe's engine."""
-    _prepare(config, report)
+    with _settled():
+        _prepare(config, report)
     done = sum(job.unit.bytes for job in jobs if job.account.exists())
     total = sum(job.unit.bytes for job in jobs)
-    with report.bar("reading and measuring", total=total / 1e6, unit="MB", done=done / 1e6) as bar:
+    with _settled(), report.bar("reading and measuring", total=total / 1e6, unit="MB", done=done / 1e6) as bar:
         each(config.engine, make_part, [job for job in jobs if not job.account.exists()], lambda job: bar.advance(job.unit.bytes / 1e6))
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """What is there by now is not looked through for garbage: with all that libraries hold, that took a tenth of a small corpus's time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _prepare(config: Corpus, report: Reporter) -> None:
@@ -133,19 +146,19 @@ def make_part(job: Job) -> None:
 
 
 def _write_part(path: Path, job: Job, steps: dict[str, Step], account: Account) -> None:
-    """A row group for each batch, and one without rows for a unit without documents, which tells the schema."""
+    """A row group for each batch of texts, and one without rows for a unit without documents, which tells the schema."""
     from headwater.corpus.duplicates.fingerprints import incompressible
 
     plain = incompressible(job.config.duplicates)
     writer = None
     bad_rows: Counter[str] = Counter()
     try:
-        for batch in batches(_counted(documents_of(job.unit, job.config.sources, bad_rows), account)):
+        for batch in joined(_extracted(documents_of(job.unit, job.config.sources, bad_rows), steps["extract"], account)):
             batch = annotated(batch, steps, account)
             writer = writer or open_parquet(path, batch.schema, plain)
             writer.write_batch(batch)
         if writer is None:
-            empty = annotated(pa.RecordBatch.from_pylist([], schema=WORKING), steps, account)
+            empty = annotated(steps["extract"](pa.RecordBatch.from_pylist([], schema=WORKING)), steps, account)
             writer = open_parquet(path, empty.schema, plain)
     finally:
         if writer is not None:
@@ -155,13 +168,27 @@ def _write_part(path: Path, job: Job, steps: dict[str, Step], account: Account) 
         os.fsync(file.fileno())
 
 
+def _extracted(documents: Iterator[Document], extract: Step, account: Account) -> Iterator[pa.RecordBatch]:
+    """Batches after the first step; the account counts what was read."""
+    for batch in batches(documents):
+        sizes = bytes_of(batch)
+        account.documents += batch.num_rows
+        for source, size in zip(batch.column("source").to_pylist(), sizes.tolist(), strict=True):
+            account.read[source] = account.read.get(source, 0) + size
+        batch = extract(batch)
+        for name, size in (("read", sizes.sum()), ("extract", bytes_of(batch).sum())):
+            account.bytes[name] = account.bytes.get(name, 0) + int(size)
+        yield batch
+
+
 def annotated(batch: pa.RecordBatch, steps: dict[str, Step], account: Account) -> pa.RecordBatch:
-    """The batch after all steps; the account counts what those do that change texts."""
+    """The batch after all steps but the first; the account counts what normalisation changes."""
     for name, step in steps.items():
+        if name == "extract":
+            continue
         batch = step(batch)
-        if name in ("extract", "normalise"):
-            account.bytes[name] = account.bytes.get(name, 0) + int(bytes_of(batch).sum())
         if name == "normalise":
+            account.bytes[name] = account.bytes.get(name, 0) + int(bytes_of(batch).sum())
             for option in (column.removeprefix(CHANGED) for column in batch.schema.names if column.startswith(CHANGED)):
                 account.changed[option] = account.changed.get(option, 0) + int(np.asarray(batch.column(CHANGED + option)).sum())
     return with_score(batch, BYTES, bytes_of(batch))
@@ -201,12 +228,3 @@ def _steps(config: Corpus, report: Reporter | None = None) -> dict[str, Step]:
         _MADE.clear()
         _MADE[key] = steps_of(config, report)
     return _MADE[key]
-
-
-def _counted(documents: Iterator[Document], account: Account) -> Iterator[Document]:
-    for document in documents:
-        size = len(document.text.encode())
-        account.documents += 1
-        account.read[document.source] = account.read.get(document.source, 0) + size
-        account.bytes["read"] = account.bytes.get("read", 0) + size
-        yield document

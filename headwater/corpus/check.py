@@ -1,12 +1,16 @@
-"""What can be told to be wrong with a corpus's recipe before a single file is read? Names of sources, and the `keep:` expression."""
+"""What can be told to be wrong with a corpus's recipe before a single file is read? Names of sources,
+the `keep:` expression, the model that reads it for the statistics.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from headwater.core.errors import HeadwaterError, nearest
 from headwater.core.progress import Reporter
 from headwater.corpus.config import Corpus
+from headwater.corpus.statistics.config import FILES, Statistics
 
 
 def check(config: Corpus, report: Reporter) -> None:
@@ -15,6 +19,10 @@ def check(config: Corpus, report: Reporter) -> None:
     for where, name in _sources_named(config):
         if name not in known:
             raise HeadwaterError(f"there is no source '{name}'", where=f"corpus.{where}", mend=nearest(name, known))
+    if isinstance(config.statistics, Statistics):
+        missing = [name for name in FILES if not (Path(config.statistics.model) / name).is_file()]
+        if missing:
+            raise HeadwaterError(f"has no {missing[0]}", where=config.statistics.model, mend="name a model's directory: runs/demo/pretrain")
     if config.keep is not None:
         from headwater.corpus.select import Keep
 

@@ -25,6 +25,7 @@ from headwater.corpus.normalise.config import Normalise
 from headwater.corpus.privacy.config import Privacy
 from headwater.corpus.quality.config import Quality
 from headwater.corpus.read.config import PackageSource, PathSource, Source
+from headwater.corpus.statistics.config import WhichStatistics
 
 
 class Holdout(Config):
@@ -59,8 +60,11 @@ class Corpus(Config):
     augment: Annotated[Augment | None, Since("corpus")] = None
     """Additional documents for training, made from others."""
     holdout: Annotated[Holdout, Since("corpus")] = Holdout()
-    statistics: Annotated[bool, Since("corpus")] = True
-    """Count what the finished corpus is like, for the report."""
+    statistics: Annotated[WhichStatistics, Since("corpus")] = True
+    """Count what the finished corpus is like, for the report; `{model: DIR}` has it read by a model as well."""
+    proof: Annotated[bool, Since("corpus")] = True
+    """Plant known duplicates, personal data, evaluation examples, licences, languages and wrongly decoded text among some documents of the
+    finished corpus, send those through this recipe's steps, and report how much of each was found (a second; the corpus stays as it is)."""
     part_bytes: int = Field(default=32 << 20, ge=1000)
     """About so much input makes one part, the piece of work that a worker does at a time; no file of twice that size stays whole."""
     engine: Engine = LocalEngine()

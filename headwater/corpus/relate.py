@@ -57,7 +57,11 @@ class Job:
 
 
 def run(config: Corpus, work: Work) -> Outcome:
-    source = work.inputs["annotate"].path
+    return run_over(config, work.inputs["annotate"].path, work)
+
+
+def run_over(config: Corpus, source: Path, work: Work) -> Outcome:
+    """`source`: the folder of annotated parts."""
     annotated = Annotated(source)
     spread = functools.partial(_map, config, work.report)
     if not (work.path / "duplicates.json").exists():  # written last

@@ -68,11 +68,20 @@ def run(config: Corpus, work: Work, measures: Callable[[Path], Mapping[str, Meas
     if config.statistics:
         files = sorted((work.path / "documents").glob("*.parquet"))
         write_json(work.path / "statistics.json", compute(files, work.scratch, work.report, measures=measures(work.path)))
+    proof = {}
+    if config.proof:
+        from headwater.corpus.proof.prove import prove
+
+        files = sorted((work.path / "documents").glob("*.parquet"))
+        proof = prove(config, files, work.scratch, work.report)
+        write_json(work.path / "proof.json", proof)
     summary = funnel.to_json()
     write_json(work.path / "funnel.json", summary)
     documents, size = (sum(split[what] for split in summary["splits"].values()) for what in ("documents", "bytes"))
     metrics = {"documents": documents, "bytes": size, "read": annotated.count, "splits": summary["splits"],
                "by_language": summary["by_language"]}  # fmt: skip
+    if proof:
+        metrics["proof"] = {row["detector"]: {name: row[name] for name in ("recall", "precision")} for row in proof["detectors"]}
     return Outcome(metrics, f"{documents:,} documents, {size / 1e6:,.1f} MB")
 
 

@@ -20,7 +20,7 @@ from headwater.generation.text import UNKNOWN
 from headwater.model.directory import Model
 from headwater.tokens.chat import Message, encode_dialogue
 from headwater.tokens.dialogues import Dialogue
-from headwater.tokens.tokenizer import SPECIALS, Tokenizer
+from headwater.tokens.tokenizer import Tokenizer
 
 EXAMPLES = 8
 REASONS = ("not ended", "ended by another token", "empty", "special token inside", "not UTF-8")
@@ -75,7 +75,7 @@ def chat_answers(
 
 def failure(answer: Generated, tokenizer: Tokenizer) -> str | None:
     """Which rule of the template an answer breaks, if any; the first of REASONS."""
-    specials = {tokenizer.special(name) for name in SPECIALS}
+    specials = tokenizer.special_ids
     text = tokenizer.decode(id for id in answer.tokens if id not in specials)
     if answer.stopped_by is None:
         return "not ended"

@@ -24,7 +24,6 @@ from headwater.evaluation.texts import Text
 from headwater.generation.generate import generate
 from headwater.generation.sampling import Sampling
 from headwater.model.directory import Model
-from headwater.tokens.tokenizer import SPECIALS
 
 OPENING = 24  # characters of a held-out document that the model is given to go on from
 
@@ -66,7 +65,7 @@ def _prompts(config: Samples, held_out: Sequence[Text], seed: int) -> list[str]:
 
 def _generate(config: Samples, model: Model, prompts: Sequence[str], seed: int, batch_size: int, bar: Bar) -> list[str]:
     end = model.tokenizer.special("end")
-    specials = {model.tokenizer.special(name) for name in SPECIALS}
+    specials = model.tokenizer.special_ids
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     written: list[str] = []
     for start in range(0, len(prompts), batch_size):

@@ -15,19 +15,37 @@ PENDING = 3  # a UTF-8 character has at most 4 bytes, so at most 3 wait for anot
 
 def text_stream(tokenizer: Tokenizer, ids: Iterable[int]) -> Iterator[str]:
     """Printable pieces. Bytes that never become a character come out as U+FFFD, as soon as that is sure."""
-    waiting: list[int] = []
-    shown = 0  # characters of the waiting tokens' text that are out already
+    stream = TextStream(tokenizer)
     for id in ids:
-        waiting.append(id)
-        text = tokenizer.decode(waiting)
-        sure = _sure(text)
-        if sure > shown:
-            yield text[shown:sure]
-            shown = sure
-        if sure == len(text):
-            waiting, shown = [], 0
-    if rest := tokenizer.decode(waiting)[shown:]:
+        if piece := stream.add(id):
+            yield piece
+    if rest := stream.close():
         yield rest
+
+
+class TextStream:
+    """The same for one who gets his tokens one by one."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.waiting: list[int] = []  # the last token shown whole, since some kinds put a space between two, and those after it
+        self.shown = 0  # characters of their text that are out already
+
+    def add(self, id: int) -> str:
+        """What this token makes sure, often nothing."""
+        self.waiting.append(id)
+        text = self.tokenizer.decode(self.waiting)
+        sure, shown = _sure(text), self.shown
+        self.shown = max(sure, shown)
+        if sure == len(text):
+            last = self.tokenizer.decode([id])
+            whole = UNKNOWN not in last  # the last bytes of a character say nothing alone
+            self.waiting, self.shown = ([id], len(last)) if whole else ([], 0)
+        return text[shown:sure]
+
+    def close(self) -> str:
+        """What waits, when no token comes any more."""
+        return self.tokenizer.decode(self.waiting)[self.shown :]
 
 
 def _sure(text: str) -> int:

@@ -6,6 +6,9 @@
     logits = network(next_B1, cache=cache)
     cache.advance(1)
 
+An encoder–decoder's first pass hands in its source; the keys and values that cross-attention makes of it are kept, too. An LSTM keeps
+its state after each token and a convolution its inputs, in the same slots.
+
 A forward pass writes its T tokens behind each row's real ones, and `advance` says how many of them count. Padding thus stands
 at places later than any real query (a causal mask hides it) and the next write covers it. A slot is a token's place in its row.
 Nothing here knows how attention is computed. Legend: L layers, B rows, J heads of keys, S slots, T new tokens, K head width.
@@ -26,10 +29,14 @@ class KVCache:
     def __init__(
         self, config: ModelConfig, rows: int, capacity: int, *, dtype: torch.dtype = torch.float32, device: torch.device | None = None
     ) -> None:
-        shape = (config.layers, rows, config.key_heads, capacity, config.head_features)
+        attends = config.mixer.kind == "attention"
+        heads, features = (config.key_heads, config.head_features) if attends else (1, config.width)
+        shape = (config.layers, rows, heads, capacity, features)
         self.keys_LBJSK = torch.zeros(shape, dtype=dtype, device=device)
         self.values_LBJSK = torch.zeros(shape, dtype=dtype, device=device)
         self.lengths_B = torch.zeros(rows, dtype=torch.int64)  # on the CPU, where decisions are taken
+        self.source: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # keys and values of cross-attention, by layer
+        self.source_segments_BS: torch.Tensor | None = None
 
     @property
     def capacity(self) -> int:
@@ -73,15 +80,20 @@ class KVCache:
         view.keys_LBJSK = self.keys_LBJSK[:, index : index + 1]
         view.values_LBJSK = self.values_LBJSK[:, index : index + 1]
         view.lengths_B = self.lengths_B[index : index + 1]
+        view.source = {layer: (k[index : index + 1], v[index : index + 1]) for layer, (k, v) in self.source.items()}
+        view.source_segments_BS = None if self.source_segments_BS is None else self.source_segments_BS[index : index + 1]
         return view
 
     def reset(self) -> None:
-        """Forget everything; the memory stays."""
+        """Forget every token read; the memory stays, and so does a source."""
         self.lengths_B.zero_()
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drop all rows but these."""
+        """Drop all rows but these; a row may be named twice, and then goes on as two (beam search)."""
         index = torch.as_tensor(rows, dtype=torch.int64)
-        self.keys_LBJSK = self.keys_LBJSK[:, index.to(self.keys_LBJSK.device)]
-        self.values_LBJSK = self.values_LBJSK[:, index.to(self.values_LBJSK.device)]
+        there = index.to(self.keys_LBJSK.device)
+        self.keys_LBJSK, self.values_LBJSK = self.keys_LBJSK[:, there], self.values_LBJSK[:, there]
+        self.source = {layer: (k[there], v[there]) for layer, (k, v) in self.source.items()}
+        if self.source_segments_BS is not None:
+            self.source_segments_BS = self.source_segments_BS[there]
         self.lengths_B = self.lengths_B[index]

@@ -26,7 +26,7 @@ from headwater.core.storage import disk_trouble, hash_file, read_json, write_ato
 from headwater.model.config import ModelConfig
 from headwater.model.families import family_named, family_of
 from headwater.model.families.family import Family, restore, store
-from headwater.model.init import empty, shapes
+from headwater.model.init import empty, kept_shapes
 from headwater.model.network import Network
 from headwater.tokens.tokenizer import Tokenizer
 
@@ -61,21 +61,23 @@ def save(
     `lineage` (JSON-able: seed, stage, inputs …) is kept in headwater.json as it is.
     """
     path = Path(path)
-    family = family_of(config)
+    family = family_of(config, tokenizer.special("pad"))
     with disk_trouble(path):
         path.mkdir(parents=True, exist_ok=True)
         (path / NATIVE_CONFIG).unlink(missing_ok=True)
         if template is None:
             (path / TEMPLATE).unlink(missing_ok=True)
-    weights = store(family.tensors(config), dict(network.named_parameters()))
+    tensors, ours = family.tensors(config), network.state_dict()
+    assert {part for entry in tensors for part in entry.parts} == ours.keys(), "adapters are merged before a model is saved"
+    weights = store(tensors, ours)
     packed = to_safetensors(weights, metadata={"format": "pt"})
     write_atomically(path / WEIGHTS, packed)
     write_atomically(path / "tokenizer.json", tokenizer.to_json())
     if template is not None:
         write_atomically(path / TEMPLATE, template)
-    write_json(path / "config.json", {**family.config(config), **_token_ids(tokenizer, template), "dtype": "float32"})
-    write_json(path / "tokenizer_config.json", _tokenizer_config(config, template))
-    write_json(path / "generation_config.json", _generation_config(tokenizer, template))
+    write_json(path / "config.json", {**family.config(config), **_token_ids(config, tokenizer, template), "dtype": "float32"})
+    write_json(path / "tokenizer_config.json", _tokenizer_config(config, tokenizer, template))
+    write_json(path / "generation_config.json", {**_token_ids(config, tokenizer, template), "do_sample": True, "temperature": 1.0})
     write_json(
         path / NATIVE_CONFIG,
         {
@@ -154,25 +156,26 @@ def _template(path: Path, about: dict[str, Any]) -> str | None:
 def _network(path: Path, family: Family, config: ModelConfig) -> Network:
     """The network with the directory's weights, after every name and shape has been compared."""
     file = path / WEIGHTS
-    ours = shapes(config)
+    ours = kept_shapes(config)
     expected = {entry.name: entry.shape(ours) for entry in family.tensors(config)}
     try:
         with safe_open(file, framework="pt") as found:
-            _compare(file, expected, {name: tuple(found.get_slice(name).get_shape()) for name in found.keys()})  # noqa: SIM118 (no dict)
+            compare(file, expected, {name: tuple(found.get_slice(name).get_shape()) for name in found.keys()})  # noqa: SIM118 (no dict)
             theirs = {name: found.get_tensor(name) for name in expected}
     except SafetensorError as error:
         raise HeadwaterError(
             f"is not a whole safetensors file ({error})", where=file, mend="it was damaged: make or fetch it again"
         ) from None
     network = empty(config)
-    parameters = dict(network.named_parameters())
+    parameters = network.state_dict()
     with torch.no_grad():
         for name, tensor in restore(family.tensors(config), theirs, ours).items():
             parameters[name].copy_(tensor)
     return network.eval()
 
 
-def _compare(file: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:
+def compare(file: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises HeadwaterError for the first tensor that is missing, too many, or of another shape."""
     for names, state in ((expected.keys() - found.keys(), "lacks"), (found.keys() - expected.keys(), "has, beyond its config,")):
         if names:
             first = sorted(names)
@@ -190,22 +193,23 @@ def _hash(text: str) -> str:
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 
-def _token_ids(tokenizer: Tokenizer, template: str | None) -> dict[str, Any]:
+def _token_ids(config: ModelConfig, tokenizer: Tokenizer, template: str | None) -> dict[str, Any]:
     """Ids in Hugging Face's words. A model with a chat template has said its say at the end of a turn or of a document."""
     end, turn, pad = (tokenizer.special(name) for name in ("end", "turn", "pad"))
-    return {"bos_token_id": end, "eos_token_id": end if template is None else [end, turn], "pad_token_id": pad}
+    ids = {"bos_token_id": end, "eos_token_id": end if template is None or end == turn else [end, turn], "pad_token_id": pad}
+    if config.kind == "encoder-decoder":
+        ids["decoder_start_token_id"] = tokenizer.special("start") if tokenizer.has("start") else pad
+    return ids
 
 
-def _generation_config(tokenizer: Tokenizer, template: str | None) -> dict[str, Any]:
-    return {**_token_ids(tokenizer, template), "do_sample": True, "temperature": 1.0}
-
-
-def _tokenizer_config(config: ModelConfig, template: str | None) -> dict[str, Any]:
+def _tokenizer_config(config: ModelConfig, tokenizer: Tokenizer, template: str | None) -> dict[str, Any]:
+    others = {"unk_token": "unknown", "mask_token": "mask", "cls_token": "cls", "sep_token": "sep"}
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<|end|>",
-        "eos_token": "<|end|>" if template is None else "<|turn|>",
-        "pad_token": "<|pad|>",
+        "bos_token": tokenizer.spelling("end"),
+        "eos_token": tokenizer.spelling("end" if template is None else "turn"),
+        "pad_token": tokenizer.spelling("pad"),
+        **{word: tokenizer.spelling(name) for word, name in others.items() if tokenizer.has(name)},
         "model_max_length": config.context,
         "clean_up_tokenization_spaces": False,
     }

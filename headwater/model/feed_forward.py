@@ -1,49 +1,83 @@
-"""What does a token make of what it has gathered? Two layers of its own, the same for every position.
+"""What does a token make of what it has gathered? Two layers of its own, the same for every position; experts are in moe.py.
 
 In and out: x_BTD. Legend: B batch, T time, D width, F feed-forward width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from headwater.model.config import ModelConfig
+from headwater.model.notes import Notes
+from headwater.model.parts import Absent, FeedForwardConfig, Gated, MoE, Plain
+
+Activation = Callable[[torch.Tensor], torch.Tensor]
 
 
-def build_feed_forward(config: ModelConfig) -> nn.Module:
-    width, inner, biases = config.width, config.feed_forward_width, config.biases
-    if config.feed_forward.kind == "swiglu":
-        return SwiGLU(width, inner, biases)
-    return GELU(width, inner, biases, config.feed_forward.approximate)
+def build_feed_forward(config: ModelConfig, layer: int, *, encoder: bool = False) -> nn.Module | None:
+    """The feed-forward part of one layer; None where it has none."""
+    part = config.feed_forward_in(layer)
+    if isinstance(part, Absent):
+        return None
+    if isinstance(part, MoE):
+        from headwater.model.moe import Experts
+
+        return Experts(config, part, f"{'encoder ' if encoder and config.kind == 'encoder-decoder' else ''}layer {layer}")
+    return build_dense(config, part)
 
 
-class SwiGLU(nn.Module):
-    """down(silu(gate x) * up x) (Shazeer 2020, equation 6)."""
+def build_dense(config: ModelConfig, part: Plain | Gated, width: int | None = None) -> nn.Module:
+    """One part without experts, `width` features wide inside, its own width if not given."""
+    inner, biases = width or part.width_in(config.width), config.biases.feed_forward
+    kind = GatedUnit if isinstance(part, Gated) else PlainUnit
+    return kind(config.width, inner, biases, activation(part), config.feed_forward_dropout)
 
-    def __init__(self, width: int, inner: int, biases: bool) -> None:
+
+def activation(part: FeedForwardConfig) -> Activation:
+    """f of a part, by its kind."""
+    if part.kind in ("swiglu",):
+        return functional.silu
+    if part.kind in ("gelu", "geglu"):
+        assert isinstance(part, Plain | Gated)
+        return nn.GELU(approximate=part.approximate)
+    if part.kind == "relu2":
+        return _squared_relu
+    return torch.sigmoid if part.kind == "glu" else functional.relu
+
+
+def _squared_relu(x: torch.Tensor) -> torch.Tensor:
+    return functional.relu(x).square()
+
+
+class PlainUnit(nn.Module):
+    """down(f(up x))."""
+
+    def __init__(self, width: int, inner: int, biases: bool, f: Activation, dropout: float) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, inner, bias=biases)
+        self.down = nn.Linear(inner, width, bias=biases)
+        self.f, self.dropout = f, nn.Dropout(dropout)
+
+    def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None, notes: Notes | None = None) -> torch.Tensor:
+        y_BTD: torch.Tensor = self.down(self.dropout(self.f(self.up(x_BTD))))
+        return y_BTD
+
+
+class GatedUnit(nn.Module):
+    """down(f(gate x) * up x) (Shazeer 2020, equations 5 and 6)."""
+
+    def __init__(self, width: int, inner: int, biases: bool, f: Activation, dropout: float) -> None:
         super().__init__()
         self.gate = nn.Linear(width, inner, bias=biases)
         self.up = nn.Linear(width, inner, bias=biases)
         self.down = nn.Linear(inner, width, bias=biases)
+        self.f, self.dropout = f, nn.Dropout(dropout)
 
-    def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
-        h_BTF = functional.silu(self.gate(x_BTD)) * self.up(x_BTD)
-        y_BTD: torch.Tensor = self.down(h_BTF)
-        return y_BTD
-
-
-class GELU(nn.Module):
-    """down(gelu(up x)) (Hendrycks and Gimpel 2016), exact or in the tanh form of GPT-2."""
-
-    def __init__(self, width: int, inner: int, biases: bool, approximate: str) -> None:
-        super().__init__()
-        self.up = nn.Linear(width, inner, bias=biases)
-        self.down = nn.Linear(inner, width, bias=biases)
-        self.approximate = approximate
-
-    def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
-        h_BTF = functional.gelu(self.up(x_BTD), approximate=self.approximate)
-        y_BTD: torch.Tensor = self.down(h_BTF)
+    def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None, notes: Notes | None = None) -> torch.Tensor:
+        h_BTF = self.f(self.gate(x_BTD)) * self.up(x_BTD)
+        y_BTD: torch.Tensor = self.down(self.dropout(h_BTF))
         return y_BTD

@@ -31,7 +31,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from headwater.tokens.masks import Causal, Mask, Places
+from headwater.tokens.masks import Causal, Full, Mask, Places
 
 # Scores computed at once in the backward pass (4 MB of bf16): at 16 x 256, pieces of 2, 4 and 8 rows of 6 heads (2^18.6 scores a
 # row) took 22.8, 18.4 and 21.5 ms.
@@ -41,41 +41,83 @@ LONGEST_RECOMPUTED = 512
 
 @dataclass(frozen=True)
 class Lowered:
-    """A mask as kernels take it: a flag where it is plainly causal, else booleans; neither means that all is allowed."""
+    """A mask as kernels take it: a flag where it is plainly causal, else booleans; neither means that all is allowed.
+
+    With a bias (scores to add, ALiBi's or T5's), what is not allowed stands in it as -inf, and in nothing else.
+    """
 
     causal: bool = False
     allowed_B1TS: torch.Tensor | None = None
+    bias_BHTS: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How q kᵀ becomes scores: multiplied by `scale`, then bent below `softcap`."""
+
+    scale: float
+    softcap: float | None = None
 
 
 def lower(mask: Mask, places: Places, *, from_start: bool) -> Lowered:
     """`from_start`: queries and keys are the same tokens, from the row's first on, so that SDPA's causal flag is exact."""
     if isinstance(mask, Causal) and from_start:
         return Lowered(causal=True)
+    if isinstance(mask, Full):
+        return Lowered()
     return Lowered(allowed_B1TS=mask.dense(places)[:, None])
 
 
-def attend(q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered, dropout: float = 0.0) -> torch.Tensor:
+def biased(mask: Lowered, bias_BHTS: torch.Tensor) -> Lowered:
+    """The mask with scores to add; whoever shares it between layers pays once."""
+    if mask.allowed_B1TS is not None:
+        return Lowered(bias_BHTS=bias_BHTS.masked_fill(~mask.allowed_B1TS, -math.inf))
+    if mask.causal:
+        later_TS = torch.ones(bias_BHTS.shape[-2:], dtype=torch.bool, device=bias_BHTS.device).triu_(1)
+        return Lowered(bias_BHTS=bias_BHTS.masked_fill(later_TS, -math.inf))
+    return Lowered(bias_BHTS=bias_BHTS)
+
+
+def attend(
+    q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered, scores: Scores, dropout: float = 0.0
+) -> torch.Tensor:
     """`mixed_BHTK`. `dropout` is the rate at which attention weights are dropped."""
     trains_on_cpu = torch.is_grad_enabled() and q_BHTK.requires_grad and q_BHTK.device.type == "cpu"
     if trains_on_cpu and q_BHTK.dtype == torch.bfloat16 and k_BJSK.shape[2] <= LONGEST_RECOMPUTED and not dropout:
-        return _Recomputed.apply(q_BHTK, k_BJSK, v_BJSK, mask)  # type: ignore[no-any-return, no-untyped-call]
-    return fused(q_BHTK, k_BJSK, v_BJSK, mask, dropout)
+        return _Recomputed.apply(q_BHTK, k_BJSK, v_BJSK, mask.bias_BHTS, mask, scores)  # type: ignore[no-any-return, no-untyped-call]
+    if scores.softcap is not None:
+        return explicit(q_BHTK, k_BJSK, v_BJSK, mask, scores, dropout)
+    return fused(q_BHTK, k_BJSK, v_BJSK, mask, scores, dropout)
 
 
-def fused(q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered, dropout: float = 0.0) -> torch.Tensor:
+def fused(
+    q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered, scores: Scores, dropout: float = 0.0
+) -> torch.Tensor:
     shared = q_BHTK.shape[1] != k_BJSK.shape[1]
+    added = mask.allowed_B1TS if mask.bias_BHTS is None else mask.bias_BHTS.to(q_BHTK.dtype)
     return functional.scaled_dot_product_attention(
-        q_BHTK, k_BJSK, v_BJSK, mask.allowed_B1TS, dropout_p=dropout, is_causal=mask.causal, enable_gqa=shared
+        q_BHTK, k_BJSK, v_BJSK, added, dropout_p=dropout, is_causal=mask.causal, scale=scores.scale, enable_gqa=shared
     )
 
 
-def explicit(q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered) -> torch.Tensor:
+def explicit(
+    q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered, scores: Scores, dropout: float = 0.0
+) -> torch.Tensor:
     """The formula as it stands, with its score matrix; queries that share a key head stand below each other, so none is copied."""
     B, H, T, K = q_BHTK.shape
     J, S = k_BJSK.shape[1:3]
     q_NGK, k_NSK, v_NSK = q_BHTK.reshape(B * J, H // J * T, K), k_BJSK.reshape(B * J, S, K), v_BJSK.reshape(B * J, S, K)
-    scores_NGS = torch.baddbmm(_bias(mask, q_BHTK, k_BJSK), q_NGK, k_NSK.transpose(1, 2), alpha=1 / math.sqrt(K))
-    return (scores_NGS.softmax(dim=-1) @ v_NSK).view(B, H, T, K)
+    if mask.bias_BHTS is None:
+        bias_NGS = _bias(mask, q_BHTK, k_BJSK)
+    else:
+        bias_NGS = mask.bias_BHTS.to(q_BHTK.dtype).expand(B, H, T, S).reshape(B * J, H // J * T, S)
+    if scores.softcap is None:
+        scores_NGS = torch.baddbmm(bias_NGS, q_NGK, k_NSK.transpose(1, 2), alpha=scores.scale)
+    else:
+        bent_NGS = torch.tanh((q_NGK @ k_NSK.transpose(1, 2)) * (scores.scale / scores.softcap))
+        scores_NGS = scores.softcap * bent_NGS + bias_NGS
+    weight_NGS = functional.dropout(scores_NGS.softmax(dim=-1), dropout) if dropout else scores_NGS.softmax(dim=-1)
+    return (weight_NGS @ v_NSK).view(B, H, T, K)
 
 
 def _bias(mask: Lowered, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor) -> torch.Tensor:
@@ -93,27 +135,47 @@ class _Recomputed(torch.autograd.Function):
     """SDPA forward; backward through `explicit`, computed anew for a few rows at a time."""
 
     @staticmethod
-    def forward(ctx: Any, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered) -> torch.Tensor:
+    def forward(
+        ctx: Any, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, bias: torch.Tensor | None, mask: Lowered, scores: Scores
+    ) -> torch.Tensor:
         ctx.save_for_backward(q_BHTK, k_BJSK, v_BJSK)
-        ctx.mask = mask
-        return fused(q_BHTK, k_BJSK, v_BJSK, mask)
+        ctx.mask, ctx.scores = mask, scores
+        if scores.softcap is not None:
+            return explicit(q_BHTK, k_BJSK, v_BJSK, mask, scores)
+        return fused(q_BHTK, k_BJSK, v_BJSK, mask, scores)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (grad_BHTK,) = grads
         B, H, T, _ = grad_BHTK.shape
+        learns_bias = ctx.needs_input_grad[3]
         rows = max(1, SCORES_AT_ONCE // (H * T * ctx.saved_tensors[1].shape[2]))
-        pieces = []
+        pieces: list[tuple[torch.Tensor, ...]] = []
+        bias_pieces: list[torch.Tensor] = []
         for start in range(0, B, rows):
             piece = slice(start, start + rows)
             q, k, v = (tensor[piece].detach().requires_grad_() for tensor in ctx.saved_tensors)
+            mask = _rows_of(ctx.mask, piece)
+            wanted = [q, k, v]
+            if learns_bias and mask.bias_BHTS is not None:
+                bias_BHTS = mask.bias_BHTS.detach().requires_grad_()
+                mask = Lowered(bias_BHTS=bias_BHTS)
+                wanted.append(bias_BHTS)
             with torch.enable_grad():
-                mixed_RHTK = explicit(q, k, v, _rows_of(ctx.mask, piece))
-            pieces.append(torch.autograd.grad(mixed_RHTK, (q, k, v), grad_BHTK[piece]))
-        return *(torch.cat(column) for column in zip(*pieces, strict=True)), None
+                mixed_RHTK = explicit(q, k, v, mask, ctx.scores)
+            found = torch.autograd.grad(mixed_RHTK, wanted, grad_BHTK[piece])
+            pieces.append(found[:3])
+            bias_pieces += found[3:]
+        grad_bias = None
+        if learns_bias:
+            grad_bias = torch.cat(bias_pieces) if ctx.mask.bias_BHTS.shape[0] > 1 else torch.stack(bias_pieces).sum(0)
+        return *(torch.cat(column) for column in zip(*pieces, strict=True)), grad_bias, None, None
 
 
 def _rows_of(mask: Lowered, rows: slice) -> Lowered:
-    if mask.allowed_B1TS is None or mask.allowed_B1TS.shape[0] == 1:
-        return mask
-    return Lowered(allowed_B1TS=mask.allowed_B1TS[rows])
+    """The mask of a few rows; one that is the same for all rows stays as it is."""
+
+    def few(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return tensor if tensor is None or tensor.shape[0] == 1 else tensor[rows]
+
+    return Lowered(mask.causal, few(mask.allowed_B1TS), few(mask.bias_BHTS))

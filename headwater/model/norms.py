@@ -1,7 +1,7 @@
 """How large may activations grow? A norm brings each token's vector to unit scale before a branch reads it.
 
-In: x_BTD in the residual stream's dtype (fp32 in training). Out: the same shape, in the dtype that matrix products will run in,
-so that the three or two products that read it share one cast (autocast alone would cast, and keep, a copy for each).
+In: x_BTD in the residual stream's dtype (fp32 in training). Out: the same shape and dtype. Who hands it to several matrix products
+casts it once with `as_operand` (autocast alone would cast, and keep, a copy for each).
 """
 
 from __future__ import annotations
@@ -15,10 +15,21 @@ from torch.nn import functional
 from headwater.model.config import ModelConfig
 
 
-def build_norm(config: ModelConfig) -> nn.Module:
-    if config.norm.kind == "rms":
-        return RMSNorm(config.width, config.norm.eps)
-    return LayerNorm(config.width, config.norm.eps, bias=config.biases)
+def build_norm(config: ModelConfig, width: int | None = None) -> nn.Module:
+    """A norm over `width` features, the model's if not given."""
+    kind, width = config.norm.kind, width or config.width
+    if kind == "rms":
+        return RMSNorm(width, config.norm.eps)
+    if kind == "layer":
+        return LayerNorm(width, config.norm.eps, bias=config.biases.norms)
+    return BatchNorm(width, config.norm.eps) if kind == "batch" else Identity()
+
+
+class Identity(nn.Module):
+    """No norm."""
+
+    def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None) -> torch.Tensor:
+        return x_BTD
 
 
 class RMSNorm(nn.Module):
@@ -29,12 +40,12 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
         self.eps = eps
 
-    def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
+    def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None) -> torch.Tensor:
         if x_BTD.device.type == "cpu" and torch.is_grad_enabled():
             normed_BTD: torch.Tensor = _RMSNorm.apply(x_BTD, self.weight, self.eps)  # type: ignore[no-untyped-call]
         else:
             normed_BTD = functional.rms_norm(x_BTD, self.weight.shape, self.weight, self.eps)
-        return as_operand(normed_BTD)
+        return normed_BTD
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -60,7 +71,7 @@ class _RMSNorm(torch.autograd.Function):
         share_BTD = grad_BTD * n_BTD
         mean_BT1 = (share_BTD @ weight_D).unsqueeze(-1).div_(x_BTD.shape[-1])
         grad_x_BTD = (grad_BTD * weight_D).addcmul_(n_BTD, mean_BT1, value=-1).mul_(scale_BT1)
-        return grad_x_BTD, share_BTD.sum(dim=(0, 1)), None
+        return grad_x_BTD, share_BTD.flatten(0, -2).sum(dim=0), None
 
 
 class LayerNorm(nn.Module):
@@ -72,8 +83,37 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width)) if bias else None
         self.eps = eps
 
-    def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
-        return as_operand(functional.layer_norm(x_BTD, self.weight.shape, self.weight, self.bias, self.eps))
+    def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None) -> torch.Tensor:
+        return functional.layer_norm(x_BTD, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class BatchNorm(nn.Module):
+    """Each feature brought to unit scale over all real tokens of the batch (Ioffe and Szegedy 2015); padding counts nowhere.
+
+    In evaluation the running mean and variance stand in, as everywhere.
+    """
+
+    def __init__(self, width: int, eps: float, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("variance", torch.ones(width))
+        self.mean: torch.Tensor
+        self.variance: torch.Tensor
+        self.eps, self.momentum = eps, momentum
+
+    def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None) -> torch.Tensor:
+        if not self.training:
+            return self._normed(x_BTD, self.mean, self.variance)
+        x_ND = (x_BTD.flatten(0, -2) if real_BT is None else x_BTD[real_BT]).float()
+        mean_D, variance_D = x_ND.mean(dim=0), x_ND.var(dim=0, correction=0)
+        with torch.no_grad():
+            self.mean.lerp_(mean_D, self.momentum)
+            self.variance.lerp_(variance_D * (len(x_ND) / max(len(x_ND) - 1, 1)), self.momentum)
+        return self._normed(x_BTD, mean_D, variance_D)
+
+    def _normed(self, x_BTD: torch.Tensor, mean_D: torch.Tensor, variance_D: torch.Tensor) -> torch.Tensor:
+        return (x_BTD - mean_D) * (variance_D + self.eps).rsqrt() * self.weight + self.bias
 
 
 def as_operand(x: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from headwater.tokens.batch import Batch
+from headwater.tokens.batch import Batch, Inputs
 from headwater.tokens.masks import causal, documents
 
 Encoded = tuple[Sequence[int], Sequence[float]]  # ids of a dialogue, and the weight of each as a target
@@ -48,11 +48,5 @@ def dialogue_rows(rows: Sequence[Sequence[Encoded]], length: int, pad: int) -> B
             positions[row, start:stop] = np.arange(stop - start)
             segments[row, start:stop] = number
             start = stop
-    return Batch(
-        tokens_BT=torch.from_numpy(tokens),
-        targets_BT=torch.from_numpy(targets),
-        weights_BT=torch.from_numpy(weights),
-        positions_BT=torch.from_numpy(positions),
-        segments_BT=torch.from_numpy(segments),
-        mask=causal() & documents(),
-    )
+    inputs = Inputs(torch.from_numpy(tokens), torch.from_numpy(positions), torch.from_numpy(segments), causal() & documents())
+    return Batch(inputs, torch.from_numpy(targets), torch.from_numpy(weights))

@@ -1,4 +1,4 @@
-"""The pretraining stage: hands corpus tokens, a network and the held-out measures to the one training loop."""
+"""The pretraining stage: hands corpus tokens, an objective, a network and the held-out measures to the one training loop."""
 
 from __future__ import annotations
 
@@ -10,71 +10,87 @@ from headwater.evaluation.perplexity import bits_per_byte
 from headwater.generation.generate import generate
 from headwater.generation.sampling import Sampling
 from headwater.model import directory
+from headwater.model.init import multipliers
 from headwater.model.network import Network
-from headwater.objectives.causal import causal_rows
+from headwater.objectives.build import build
+from headwater.objectives.data import TextData, held_out, unigram_entropy
 from headwater.recipe.pretrain_config import Pretrain
 from headwater.tokens.batch import Batch
-from headwater.tokens.reading import Windows
 from headwater.tokens.shards import Shards
 from headwater.tokens.tokenizer import Tokenizer
 from headwater.training.loop import train
-from headwater.training.loss import token_loss
-from headwater.training.precision import resolve
-
-
-class CausalData:
-    """Batch `step` is windows `step · batch_size …` of the reading order."""
-
-    def __init__(self, windows: Windows, batch_size: int, end: int, across_documents: bool) -> None:
-        self.windows, self.batch_size, self.end, self.across = windows, batch_size, end, across_documents
-
-    def batch(self, step: int) -> Batch:
-        return causal_rows(self.windows.rows(step * self.batch_size, self.batch_size), self.end, self.across)
-
-    def documents(self, step: int) -> list[str]:
-        return self.windows.documents(step * self.batch_size, self.batch_size)
+from headwater.training.loss import Loss, mean_loss
+from headwater.training.precision import autocast, resolve
+from headwater.training.ramp import first_row, size_at
+from headwater.training.telemetry import Told
 
 
 def run(config: Pretrain, work: Work) -> Outcome:
     """tokenizer, tokens -> a Model directory with metrics.jsonl and samples.jsonl."""
     tokenizer = Tokenizer.load(work.inputs["tokenizer"].path / "tokenizer.json")
     shards = work.inputs["tokens"].path
-    architecture = config.model.with_vocabulary(tokenizer.vocab_size)
+    architecture = config.model if config.model.vocab_size is not None else config.model.with_vocabulary(tokenizer.vocab_size)
+    objective = build(config.objective, architecture, tokenizer, "pretrain.objective")
     network = architecture.build(work.seed)
-    windows = Windows(Shards.open(shards, "train"), architecture.context, work.seed)
-    held_out = Shards.open(shards, "validation")
-    data = CausalData(windows, config.batch_size, tokenizer.special("end"), config.across_documents)
+    raw = config.objective.raw_length(architecture)
+    data = TextData(
+        objective,
+        Shards.open(shards, "train"),
+        lambda step: (first_row(config.batch_size, step, raw), size_at(config.batch_size, step, raw)),
+        work.seed,
+    )
+    validation = Shards.open(shards, "validation")
+    rows = [] if config.speaks else held_out(objective, validation, config.validation_rows, _micro(config), work.seed)
+    figure = "bits_per_byte" if config.speaks else "loss"
+    stopping = config.stopping
+    if stopping.figure not in (figure, "loss"):
+        stopping = stopping.model_copy(update={"figure": figure})
+    told = Told()
     trained = train(
         network,
         data,
-        token_loss,
-        config,
+        Loss(config.loss, told),
+        config.model_copy(update={"stopping": stopping}),
         work=work,
         name="pretrain",
-        validate=lambda: _held_out(network, held_out, config),
-        sample=lambda: speak(network, tokenizer, config.prompts, config.sampling, work.seed),
+        validate=lambda: _of_text(network, validation, config) if config.speaks else _of_rows(network, rows, config),
+        sample=lambda: speak(network, tokenizer, config.prompts, config.sampling, work.seed) if config.speaks else iter(()),
+        multipliers=multipliers(architecture),
+        told=told,
     )
-    directory.save(work.path, network, architecture, tokenizer, lineage={"seed": work.seed})
+    directory.save(work.path, network, architecture, tokenizer, lineage={"seed": work.seed, "objective": config.objective.kind})
+    count, read = architecture.parameter_count(), first_row(config.batch_size, trained.step, raw)
     metrics = {
-        "parameters": architecture.parameter_count(),
-        "tokens": config.steps * config.batch_size * architecture.context,
-        "epochs": round(config.steps * config.batch_size / windows.per_epoch, 3),
+        "parameters": count,
+        "objective": config.objective.kind,
+        "tokens": read * raw,
+        "epochs": round(read / data.rows_per_epoch, 3),
         "loss": trained.loss,
         "validation": trained.validation,
         "refused_steps": trained.refused,
     }
-    count = architecture.parameter_count()
     size = f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
-    return Outcome(metrics, f"{size} parameters, {trained.validation['bits_per_byte']:.3f} bits/byte held out")
+    return Outcome(metrics, f"{size} parameters, {_said(trained.validation)}")
 
 
-def _held_out(network: Network, shards: Shards, config: Pretrain) -> dict[str, Any]:
+def _micro(config: Pretrain) -> int:
+    """Rows that are surely held at once."""
+    return config.micro_batch or size_at(config.batch_size, 0)
+
+
+def _said(figures: dict[str, Any]) -> str:
+    if "bits_per_byte" in figures:
+        return f"{figures['bits_per_byte']:.3f} bits/byte held out"
+    return f"{figures['loss']:.3f} nats a target held out (knowing frequencies alone: {figures['unigram_entropy']:.3f})"
+
+
+def _of_text(network: Network, shards: Shards, config: Pretrain) -> dict[str, Any]:
     """Bits per byte of the fixed subset, overall and by language, and the same as a loss in nats per token."""
     figures = bits_per_byte(
         network,
         shards,
         context=config.model.context,
-        batch_size=config.batch_size,
+        batch_size=_micro(config),
         precision=resolve(config.precision),
         documents=config.validation_documents,
         stride=config.model.context,
@@ -82,6 +98,13 @@ def _held_out(network: Network, shards: Shards, config: Pretrain) -> dict[str, A
     whole = figures.pop("all")
     by_language = {language: figure["bits_per_byte"] for language, figure in figures.items()}
     return {"bits_per_byte": whole["bits_per_byte"], "loss": whole["loss"], "by_language": by_language}
+
+
+def _of_rows(network: Network, batches: list[Batch], config: Pretrain) -> dict[str, Any]:
+    """Nats per target of the fixed held-out rows, beside what knowing only the targets' frequencies would give."""
+    with autocast(resolve(config.precision)):
+        loss = mean_loss(network, batches)
+    return {"loss": round(loss, 6), "unigram_entropy": round(unigram_entropy(batches), 6)}
 
 
 def speak(network: Network, tokenizer: Tokenizer, prompts: tuple[str, ...], sampling: Sampling, seed: int) -> Iterator[tuple[str, str]]:

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveInt
+from typing import Annotated, Self
+
+from pydantic import Field, PositiveInt, model_validator
 
 from headwater.generation.sampling import Sampling
 from headwater.model.config import ModelConfig
+from headwater.objectives.config import Causal, Mixture, TextObjective
 from headwater.training.config import Training
+from headwater.training.loss_config import LossConfig
+
+LANGUAGE = ("causal", "multi_token", "fim")  # what a decoder learns by them is the probability of plain text
 
 
 class Pretrain(Training):
-    """Causal language modelling on the corpus's tokens."""
+    """One network, one objective (or a mixture), the corpus's tokens."""
 
     model: ModelConfig
-    across_documents: bool = Field(default=True, description="whether a token may see earlier documents of its window, as GPT-3's did")
+    objective: Annotated[TextObjective | Mixture, Field(discriminator="kind")] = Causal()
+    loss: LossConfig = LossConfig()
     validation_documents: PositiveInt = Field(default=200, description="held-out documents scored during training, evenly spaced")
+    validation_rows: PositiveInt = Field(default=128, description="held-out rows of an objective that is not plain text's, evenly spaced")
     prompts: tuple[str, ...] = ("",)
     sampling: Sampling = Sampling(temperature=0.8, top_p=0.95, max_tokens=100)
+
+    @model_validator(mode="after")
+    def _can_be_learned(self) -> Self:
+        if (reason := self.objective.fits(self.model)) is not None:
+            raise ValueError(f"this model cannot learn {self.objective.kind}: {reason}")
+        if self.model.init.kind == "mup" and self.optimizer.kind not in ("adam", "adamw"):
+            raise ValueError(f"muP's rates are made for Adam, and the optimizer is {self.optimizer.kind}; say optimizer: {{kind: adamw}}")
+        return self
+
+    @property
+    def speaks(self) -> bool:
+        """Whether what is learned is the probability of plain text, so that bits per byte can be told."""
+        parts = [part.objective for part in self.objective.of] if isinstance(self.objective, Mixture) else [self.objective]
+        return any(part.kind in LANGUAGE for part in parts)

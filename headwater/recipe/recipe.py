@@ -11,17 +11,18 @@ A stage that is not named is not run.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from headwater.alignment.config import SFT
+from headwater.alignment.finetune_config import Finetune
 from headwater.core.config import Config
 from headwater.corpus.config import Corpus
 from headwater.evaluation.config import Evaluate
 from headwater.recipe.pretrain_config import Pretrain
 from headwater.release.config import Release
-from headwater.tokens.config import BPE, TokenizerConfig, TokensConfig
+from headwater.tokens.config import File, Special, TokenizerConfig, TokensConfig
 
 
 class Recipe(Config):
@@ -32,19 +33,45 @@ class Recipe(Config):
     tokens: TokensConfig | None = None
     pretrain: Pretrain | None = None
     sft: SFT | None = None
+    finetune: Finetune | None = None
     evaluate: Evaluate | None = None
     release: Release | None = None
+    scales: dict[str, dict[str, Any]] = Field(default={}, description="named sizes: dotted keys and their values, chosen with --scale")
 
     @model_validator(mode="after")
     def _has_a_stage(self) -> Self:
-        if not any((self.corpus, self.tokenizer, self.tokens, self.pretrain, self.sft, self.evaluate, self.release)):
-            raise ValueError("a recipe names at least one stage (corpus, tokenizer, tokens, pretrain, sft, evaluate, release)")
+        if not any((self.corpus, self.tokenizer, self.tokens, self.pretrain, self.sft, self.finetune, self.evaluate, self.release)):
+            raise ValueError("a recipe names at least one stage (corpus, tokenizer, tokens, pretrain, sft, finetune, evaluate, release)")
+        return self
+
+    @model_validator(mode="after")
+    def _finetune_has_a_base(self) -> Self:
+        if self.finetune is None or self.finetune.base is not None:
+            return self
+        if self.pretrain is None:
+            raise ValueError("finetune starts from a pretrained model; add a 'pretrain:' block, or say finetune.base")
+        if (reason := self.finetune.task.fits(self.pretrain.model)) is not None:
+            raise ValueError(f"the pretrained model cannot learn {self.finetune.task.kind}: {reason}")
         return self
 
     @model_validator(mode="after")
     def _vocabularies_agree(self) -> Self:
-        wanted = self.tokenizer.vocab_size if isinstance(self.tokenizer, BPE) else None
+        wanted = getattr(self.tokenizer, "vocab_size", None)
         given = self.pretrain.model.vocab_size if self.pretrain else None
-        if wanted is not None and given is not None and wanted != given:
+        if wanted is not None and given is not None and given < wanted:
             raise ValueError(f"pretrain.model.vocab_size is {given}, but tokenizer.vocab_size is {wanted}; leave the model's out")
+        return self
+
+    @model_validator(mode="after")
+    def _tokenizer_has_what_is_learned_with(self) -> Self:
+        if self.pretrain is None or not isinstance(self.tokenizer, Special) or isinstance(self.tokenizer, File):
+            return self  # a tokenizer that exists is looked at when it is opened
+        objective = self.pretrain.objective
+        missing = [name for name in objective.specials if name not in self.tokenizer.specials]
+        if missing:
+            said = ", ".join([*self.tokenizer.specials, *missing])
+            raise ValueError(f"{objective.kind} needs special tokens that the tokenizer lacks; say tokenizer.specials: [{said}]")
+        needed = objective.sentinels(self.pretrain.model)
+        if needed > self.tokenizer.sentinels:
+            raise ValueError(f"{objective.kind} breaks a row into up to {needed} spans; say tokenizer.sentinels: {needed}")
         return self

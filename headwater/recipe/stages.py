@@ -38,6 +38,7 @@ STAGES = (
     Stage("tokens", "headwater.tokens.stages", "run_tokens", needs=("corpus", "tokenizer")),
     Stage("pretrain", "headwater.recipe.pretrain", needs=("tokenizer", "tokens"), seeded=True, resumes=True),
     Stage("sft", "headwater.alignment.sft", needs=("pretrain",), seeded=True, resumes=True, check="headwater.alignment.dialogues"),
+    Stage("finetune", "headwater.alignment.finetune", takes=("pretrain",), seeded=True, resumes=True, check="headwater.alignment.examples"),
     Stage("evaluate", "headwater.evaluation.stage", needs=("corpus", "tokens", "pretrain"), takes=("sft",), seeded=True),
     Stage("release", "headwater.release.stage", needs=("pretrain",), takes=("sft",)),
 )

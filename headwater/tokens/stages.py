@@ -15,7 +15,7 @@ from headwater.corpus.contamination.config import INDEX
 from headwater.corpus.statistics.tokens import by_source
 from headwater.tokens.config import TokenizerConfig, TokensConfig
 from headwater.tokens.shards import dtype_for, write_split
-from headwater.tokens.tokenizer import SPECIALS, Tokenizer, bytes_per_token, train
+from headwater.tokens.tokenizer import Tokenizer, bytes_per_token, train
 
 SPLITS = ("train", "validation")
 MEASURED = 1000  # documents of the held-out split that bytes per token are measured on
@@ -32,19 +32,46 @@ def documents(corpus: Artifact | Path, split: str, columns: list[str] | None = N
 def run_tokenizer(config: TokenizerConfig, work: Work) -> Outcome:
     """corpus -> tokenizer.json and statistics.json. Raises HeadwaterError when the corpus can't give the vocabulary."""
     corpus = work.inputs["corpus"]
+    tokenizer = train(config, _Texts(work))
+    write_atomically(work.path / "tokenizer.json", tokenizer.to_json())
+    sizes = bytes_per_token(tokenizer, _measured(corpus))
+    metrics = {"kind": config.kind, "vocab_size": tokenizer.vocab_size, "bytes_per_token": sizes}
+    said = f"{tokenizer.vocab_size:,} tokens, {sizes['all']:.2f} bytes each"
+    if not config.lossless:
+        lost = _lost(tokenizer, [text for _, text in _measured(corpus)])
+        metrics["lost"] = lost
+        said += (
+            f"; {lost['documents']:.1%} of held-out documents do not come back as they were, {lost['unknown']:.2%} of tokens are unknown"
+        )
+    special = [*(tokenizer.spelling(name) for name in tokenizer.names), *(tokenizer.token(id) for id in tokenizer.sentinels)]
+    write_json(work.path / "statistics.json", {**metrics, "special_tokens": special})
+    return Outcome(metrics, said)
 
-    def texts() -> Iterator[str]:
-        with work.report.bar("tokenizer", corpus.manifest.metrics["splits"]["train"]["documents"], "documents") as bar:
+
+class _Texts:
+    """The training texts, as often as they are asked for, each time with a bar."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def __iter__(self) -> Iterator[str]:
+        corpus = self.work.inputs["corpus"]
+        with self.work.report.bar("tokenizer", corpus.manifest.metrics["splits"]["train"]["documents"], "documents") as bar:
             for batch in documents(corpus, "train", ["text"]):
                 yield from batch.column("text").to_pylist()
                 bar.advance(len(batch))
 
-    tokenizer = train(config, texts())
-    write_atomically(work.path / "tokenizer.json", tokenizer.to_json())
-    sizes = bytes_per_token(tokenizer, _measured(corpus))
-    metrics = {"kind": config.kind, "vocab_size": tokenizer.vocab_size, "bytes_per_token": sizes}
-    write_json(work.path / "statistics.json", {**metrics, "special_tokens": list(SPECIALS.values())})
-    return Outcome(metrics, f"{tokenizer.vocab_size:,} tokens, {sizes['all']:.2f} bytes each")
+
+def _lost(tokenizer: Tokenizer, texts: list[str]) -> dict[str, float]:
+    """The share of documents that their tokens do not give back, and the share of tokens that are the unknown one."""
+    encoded = tokenizer.encode_batch(texts)
+    unknown = tokenizer.special("unknown") if tokenizer.has("unknown") else None
+    tokens = sum(map(len, encoded))
+    changed = sum(tokenizer.decode(ids) != text for ids, text in zip(encoded, texts, strict=True))
+    return {
+        "documents": round(changed / max(1, len(texts)), 6),
+        "unknown": round(sum(ids.count(unknown) for ids in encoded) / max(1, tokens), 6) if unknown is not None else 0.0,
+    }
 
 
 def _measured(corpus: Artifact) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Text to token ids and back, without loss: byte-level BPE, bytes, characters.
+"""Text to token ids and back.
 
 One file, `tokenizer.json`, is the whole tokenizer; Hugging Face's `tokenizers` and `transformers` open it. Special tokens
 are never parsed out of text (a page that says `<|end|>` must not end a document): only `parse`, which reads rendered chat
@@ -7,45 +7,44 @@ templates, knows them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 import xxhash
-from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 
-from headwater.core.errors import HeadwaterError
-from headwater.tokens.config import BPE, Bytes, TokenizerConfig
+from headwater.core.errors import HeadwaterError, nearest
+from headwater.tokens.config import File, TokenizerConfig
+from headwater.tokens.shield import shielded
+from headwater.tokens.specials import EXTRAS, SPECIALS, UNKNOWN, sentinel
 
-SPECIALS = {
-    "end": "<|end|>",  # closes a document; starts generation from nothing
-    "pad": "<|pad|>",
-    "system": "<|system|>",
-    "user": "<|user|>",
-    "assistant": "<|assistant|>",
-    "turn": "<|turn|>",  # closes a turn of a dialogue
-}
+__all__ = ["SPECIALS", "Tokenizer", "bytes_per_token", "train"]
 
 
 class Tokenizer:
-    """A tokenizer.json at work."""
+    """A tokenizer.json at work. `sentinels` are the ids of <|0|>, <|1|> … in their order."""
 
-    def __init__(self, json: str) -> None:
-        self._json = json
-        self._parsing = tokenizers.Tokenizer.from_str(json)
-        self._plain = tokenizers.Tokenizer.from_str(json)
+    def __init__(self, text: str) -> None:
+        self._json = text
+        self._parsing = tokenizers.Tokenizer.from_str(text)
+        description = json.loads(text)
+        self._plain = tokenizers.Tokenizer.from_str(shielded(description) or text)
         self._plain.encode_special_tokens = True
-        missing = [text for text in SPECIALS.values() if self._parsing.token_to_id(text) is None]
+        self._specials, self.sentinels = _named(description, self._parsing)
+        missing = [token for name, token in SPECIALS.items() if name not in self._specials]
         if missing:
             raise HeadwaterError(
-                f"lacks the special tokens {', '.join(missing)}", where="tokenizer.json", mend="train it with `headwater run`"
+                f"lacks the special tokens {', '.join(missing)}",
+                where="tokenizer.json",
+                mend="train it with `headwater run`, or open it there with tokenizer: {kind: file}",
             )
-        self._specials = {name: self._parsing.token_to_id(text) or 0 for name, text in SPECIALS.items()}
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
         try:
-            json = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise HeadwaterError("no such file", where=path, mend="a model directory has its tokenizer.json") from None
         except UnicodeDecodeError:
@@ -53,7 +52,7 @@ class Tokenizer:
                 "is no tokenizer.json (not UTF-8)", where=path, mend="it was damaged, or is another kind of file"
             ) from None
         try:
-            return cls(json)
+            return cls(text)
         except HeadwaterError as error:
             raise HeadwaterError(error.what, where=path, mend=error.mend) from None
         except Exception as error:  # the library raises bare Exception for a file that it cannot read
@@ -71,12 +70,41 @@ class Tokenizer:
         return int(self._parsing.get_vocab_size())
 
     def special(self, name: str) -> int:
-        """Id of end, pad, system, user, assistant or turn."""
+        """Id of end, pad, system, user, assistant or turn, or of one that its recipe asked for.
+
+        Raises HeadwaterError when this tokenizer has none of that name.
+        """
+        if name not in self._specials:
+            mend = f"add it to tokenizer.specials: [{name}]" if name in EXTRAS else nearest(name, [*SPECIALS, *EXTRAS])
+            raise HeadwaterError(f"has no special token '{name}'", where="tokenizer", mend=mend)
         return self._specials[name]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a special token of this name."""
+        return name in self._specials
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that `special` knows here."""
+        return tuple(self._specials)
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of all special tokens and sentinels: what no text has and no reader should see."""
+        return frozenset([*self._specials.values(), *self.sentinels])
+
+    def spelling(self, name: str) -> str:
+        """How the special token is written, as chat templates and Hugging Face's configs have it."""
+        return str(self._parsing.id_to_token(self.special(name)))
 
     def encode(self, text: str) -> list[int]:
         """Ids of plain text; what looks like a special token in it is text."""
         return list(self._plain.encode(text, add_special_tokens=False).ids)
+
+    def encode_placed(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids of plain text, and the characters that each stands for: where they begin, and the place behind them."""
+        encoding = self._plain.encode(text, add_special_tokens=False)
+        return list(encoding.ids), list(encoding.offsets)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._plain.encode_batch_fast(texts, add_special_tokens=False)]
@@ -94,63 +122,34 @@ class Tokenizer:
         return self.decode([id])
 
 
+def _named(description: dict[str, Any], tokenizer: tokenizers.Tokenizer) -> tuple[dict[str, int], list[int]]:
+    """`{name: id}` of the special tokens, and the ids of the sentinels in their order.
+
+    A tokenizer of ours is known by our spellings; one that was opened carries the names beside its added tokens.
+    """
+    tokens = description.get("added_tokens") or []
+    added = {text: id for token in tokens if (id := tokenizer.token_to_id(text := token["content"])) is not None}
+    known = {**SPECIALS, **EXTRAS, "unknown": UNKNOWN, **{str(place): sentinel(place) for place in range(len(tokens))}}
+    named = {name: added[text] for name, text in known.items() if text in added}
+    for token in tokens:
+        named.update(dict.fromkeys(token.get("names", ()), added[token["content"]]))
+    sentinels: list[int] = []
+    while (place := str(len(sentinels))) in named:
+        sentinels.append(named.pop(place))
+    return named, sentinels
+
+
 def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
-    """Make a tokenizer from texts. Raises HeadwaterError when the texts cannot give the vocabulary asked for."""
-    if isinstance(config, Bytes):
-        tokenizer, trainer = _byte_level(use_words=False), _bpe_trainer(256 + len(SPECIALS), 1)
-        tokenizer.train_from_iterator([], trainer)
-    elif isinstance(config, BPE):
-        tokenizer = _byte_level(use_words=True)
-        tokenizer.train_from_iterator(texts, _bpe_trainer(config.vocab_size, config.min_frequency))
-        reached = tokenizer.get_vocab_size()
-        if reached < config.vocab_size:
-            raise HeadwaterError(
-                f"the corpus gives only {reached:,} tokens of the {config.vocab_size:,} asked for "
-                f"(pairs seen at least {config.min_frequency} times)",
-                where="tokenizer.vocab_size",
-                mend=f"ask for at most {reached}, or give more text",
-            )
-    else:
-        tokenizer = _characters(texts, config.min_frequency)
-    return Tokenizer(tokenizer.to_str())
+    """Make a tokenizer from texts (gone through twice by some kinds), or open the one that the config names.
 
+    Raises HeadwaterError when the texts cannot give the vocabulary asked for, or the file is no tokenizer.
+    """
+    from headwater.tokens.opening import open_json
+    from headwater.tokens.trainers import build
 
-def _byte_level(use_words: bool) -> tokenizers.Tokenizer:
-    """Text as bytes written as printable characters; merges stay inside GPT-2's words when `use_words`."""
-    tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_words)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def _bpe_trainer(vocab_size: int, min_frequency: int) -> trainers.BpeTrainer:
-    return trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        min_frequency=min_frequency,
-        special_tokens=_special_tokens(),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-
-
-def _special_tokens() -> list[AddedToken]:
-    return [AddedToken(text, special=True, normalized=False) for text in SPECIALS.values()]
-
-
-def _characters(texts: Iterable[str], min_frequency: int) -> tokenizers.Tokenizer:
-    """Single characters by falling frequency, then the 256 bytes that spell any other."""
-    counts: dict[str, int] = {}
-    for text in texts:
-        for character in text:
-            counts[character] = counts.get(character, 0) + 1
-    known = [char for char, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count >= min_frequency]
-    tokens = [*SPECIALS.values(), *(f"<0x{byte:02X}>" for byte in range(256)), *known]
-    vocabulary = {token: id for id, token in enumerate(tokens)}
-    tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=[], byte_fallback=True, fuse_unk=False))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    tokenizer.add_special_tokens(_special_tokens())
-    return tokenizer
+    if isinstance(config, File):
+        return Tokenizer(open_json(config))
+    return Tokenizer(build(config, list(texts) if isinstance(texts, Iterator) else texts).to_str())
 
 
 def bytes_per_token(tokenizer: Tokenizer, texts: Iterable[tuple[str, str]]) -> dict[str, float]:

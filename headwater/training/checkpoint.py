@@ -3,6 +3,8 @@
     scratch/checkpoints/step-000200/
       network.safetensors     parameters, fp32
       optimizer.safetensors   moments and step counts, by parameter name
+      average.safetensors     the mean of the weights, where the run takes one
+      best.safetensors        the weights of the best validation, where the run keeps them
       state.json              step, guard, lengths of the logs, what was decided once (precision, threads), checksums
 
 Nothing random is kept, because nothing random has a state: every draw is a function of the seed and the step.
@@ -22,7 +24,8 @@ from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.core.storage import hash_file, read_json, write_atomically, write_json
 
-FILES = ("network.safetensors", "optimizer.safetensors")
+Parts = dict[str, dict[str, torch.Tensor]]  # tensors by name, by the file that they stand in
+
 KEEP = 2
 
 
@@ -35,31 +38,32 @@ class Checkpoints:
     def all(self) -> list[Path]:
         return sorted(self.folder.glob("step-*"))
 
-    def write(self, step: int, network: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+    def write(self, step: int, parts: Parts, state: dict[str, Any]) -> None:
         """Save what is true after `step` steps; the folder appears when it is whole, and older ones beyond `KEEP` go."""
         final = self.folder / f"step-{step:07d}"
         partial = self.folder / f".{final.name}.tmp"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for name, tensors in zip(FILES, (network, optimizer), strict=True):
-            write_atomically(partial / name, save({key: tensor.detach().contiguous() for key, tensor in sorted(tensors.items())}))
-        checksums = {name: hash_file(partial / name) for name in FILES}
+        checksums = {}
+        for part, tensors in parts.items():
+            file = partial / f"{part}.safetensors"
+            write_atomically(file, save({key: tensor.detach().contiguous() for key, tensor in sorted(tensors.items())}))
+            checksums[file.name] = hash_file(file)
         write_json(partial / "state.json", {**state, "step": step, "checksums": checksums})
         shutil.rmtree(final, ignore_errors=True)
         os.replace(partial, final)
         for old in self.all()[:-KEEP]:
             shutil.rmtree(old)
 
-    def newest(self, report: Reporter) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]] | None:
-        """Parameters, optimizer tensors and state of the newest checkpoint whose checksums hold; None when there is none."""
+    def newest(self, report: Reporter) -> tuple[Parts, dict[str, Any]] | None:
+        """Tensors and state of the newest checkpoint whose checksums hold; None when there is none."""
         for path in reversed(self.all()):
             try:
                 state = read_json(path / "state.json")
-                damaged = [name for name in FILES if hash_file(path / name) != state["checksums"][name]]
-            except (HeadwaterError, KeyError, TypeError):
+                damaged = [name for name, checksum in state["checksums"].items() if hash_file(path / name) != checksum]
+            except (HeadwaterError, AttributeError, KeyError, TypeError):
                 damaged = ["state.json"]
             if not damaged:
-                network, optimizer = (load((path / name).read_bytes()) for name in FILES)
-                return network, optimizer, state
+                return {Path(name).stem: load((path / name).read_bytes()) for name in state["checksums"]}, state
             report.say(f"checkpoint {path.name} is damaged ({', '.join(damaged)}); going back to the one before it")
         return None

@@ -7,60 +7,79 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from headwater.core.config import Config
+from headwater.training.optimizer_config import SGD, Adafactor, Adam, AdamW, Lion, Muon, OptimizerConfig, Rates, RMSprop, ScheduleFree
+from headwater.training.ramp import Ramp, Size, Stages
+from headwater.training.schedule_config import WSD, Constant, Cosine, InverseSqrt, Linear, Polynomial, ScheduleConfig, Step
 
-
-class AdamW(Config):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); matrices decay, vectors do not."""
-
-    kind: Literal["adamw"] = "adamw"
-    lr: PositiveFloat = 1e-3
-    betas: tuple[float, float] = (0.9, 0.95)
-    eps: PositiveFloat = 1e-8
-    weight_decay: NonNegativeFloat = 0.1
-
-
-class Muon(Config):
-    """Momentum made orthogonal (Jordan et al. 2024) for the matrices inside the blocks; `rest` moves tables and vectors.
-
-    Steps are scaled to the size that AdamW's have (Moonlight, Liu et al. 2025, equation 4), so that one rate fits both.
-    """
-
-    kind: Literal["muon"] = "muon"
-    lr: PositiveFloat = 2e-3
-    momentum: float = Field(default=0.95, ge=0, lt=1)
-    weight_decay: NonNegativeFloat = 0.1
-    rest: AdamW = AdamW(lr=2e-3)
-
-
-OptimizerConfig = Annotated[AdamW | Muon, Field(discriminator="kind")]
-
-
-class Cosine(Config):
-    """Linear warm-up over `warmup` steps, then half a cosine down to `floor` of the peak rate at the last step."""
-
-    kind: Literal["cosine"] = "cosine"
-    warmup: int = Field(default=100, ge=0)
-    floor: float = Field(default=0.1, ge=0, le=1)
+__all__ = [
+    "EMA", "SGD", "WSD", "Adafactor", "Adam", "AdamW", "Constant", "Cosine", "GuardConfig", "InverseSqrt", "LastSteps", "Linear", "Lion",
+    "Muon", "OptimizerConfig", "Polynomial", "RMSprop", "Ramp", "Rates", "ScheduleConfig", "ScheduleFree", "Size", "Stages", "Step",
+    "Stopping", "Training",
+]  # fmt: skip
 
 
 class GuardConfig(Config):
-    """When a step is not applied: loss or gradient norm not finite, or far above what the last steps had."""
+    """When a step is not applied: loss or gradient norm not finite, or far above what the last steps had.
+
+    When too many in a row were not, the run goes back to its last checkpoint, goes on behind the batches that it had read since
+    (PaLM §5.1 skipped 200–500 of them), and at a lower rate that it warms up to anew.
+    """
 
     window: int = Field(default=128, ge=16)
     warmup: int = Field(default=32, ge=8, description="steps before anything finite can be an outlier")
     threshold: PositiveFloat = Field(default=10.0, description="robust standard deviations above the median")
-    patience: PositiveInt = Field(default=25, description="refused steps in a row that end the run")
+    patience: PositiveInt = Field(default=25, description="refused steps in a row that lead back to the last checkpoint")
+    retries: int = Field(default=2, ge=0, description="rollbacks before the run ends")
+    lower: float = Field(default=0.5, gt=0, le=1, description="each rollback multiplies the rate by this")
+    rewarm: int = Field(default=20, ge=0, description="steps after a rollback in which the rate rises again")
+
+
+class EMA(Config):
+    """An exponential moving average of the weights (Polyak and Juditsky 1992) is validated and kept in place of the last weights.
+
+    Its decay is min(decay, (1 + n) / (10 + n)) at the n-th step, as in TensorFlow, so that it soon forgets where it began.
+    """
+
+    kind: Literal["ema"] = "ema"
+    decay: float = Field(default=0.999, gt=0, lt=1)
+
+
+class LastSteps(Config):
+    """The mean of the weights at the run's end and at each `every` steps before, `count` in all.
+
+    Vaswani et al. 2017 §6.1 took 5 checkpoints (base) and 20 (big).
+    """
+
+    kind: Literal["last"] = "last"
+    count: int = Field(default=5, ge=2)
+    every: PositiveInt = 100
+
+
+class Stopping(Config):
+    """Which validation is the best one, what happens when none gets better, and which weights a run ends with."""
+
+    keep: Literal["last", "best"] = "last"
+    patience: PositiveInt | None = Field(
+        default=None, description="validations in a row without a better one that end the run; null: none do"
+    )
+    figure: str = "bits_per_byte"
+    goal: Literal["least", "most"] = "least"
+    least_gain: NonNegativeFloat = Field(default=0.0, description="a figure must be better by more than this")
 
 
 class Training(Config):
     """One run of the loop."""
 
     steps: PositiveInt
-    batch_size: PositiveInt = 32
+    batch_size: Size = 32
     micro_batch: PositiveInt | None = None
     optimizer: OptimizerConfig = AdamW()
-    schedule: Cosine = Cosine()
-    clip: PositiveFloat = 1.0
+    rates: Rates = Rates()
+    schedule: ScheduleConfig = Cosine()
+    clip: PositiveFloat | None = 1.0
+    clip_by: Literal["norm", "value"] = Field(default="norm", description="the norm of the whole gradient, or each of its values")
+    average: Annotated[EMA | LastSteps, Field(discriminator="kind")] | None = None
+    stopping: Stopping = Stopping()
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     guard: GuardConfig = GuardConfig()
     log_every: PositiveInt = 10
@@ -69,7 +88,28 @@ class Training(Config):
     checkpoint_every: PositiveInt = 100
 
     @model_validator(mode="after")
-    def _warmup_fits(self) -> Self:
-        if self.schedule.warmup >= self.steps:
-            raise ValueError(f"the warm-up ({self.schedule.warmup} steps) is not shorter than the run ({self.steps} steps)")
+    def _schedule_fits(self) -> Self:
+        schedule = self.schedule
+        if schedule.unit == "steps":
+            if schedule.warmup >= self.steps:
+                raise ValueError(f"the warm-up ({schedule.warmup} steps) is not shorter than the run ({self.steps} steps)")
+            if schedule.needs() >= self.steps and (not isinstance(schedule, WSD) or schedule.horizon is None):
+                raise ValueError(f"the schedule needs more than {schedule.needs()} steps, and the run has {self.steps}")
+        if isinstance(self.optimizer, ScheduleFree) and not isinstance(schedule, Constant):
+            raise ValueError("the schedule-free optimizer lowers no rate; say schedule: {kind: constant, warmup: …}")
+        return self
+
+    @model_validator(mode="after")
+    def _averages_once(self) -> Self:
+        if self.average is not None and isinstance(self.optimizer, ScheduleFree):
+            raise ValueError("the schedule-free optimizer averages by itself; leave 'average' out")
+        if isinstance(self.average, LastSteps):
+            if self.stopping.patience is not None:
+                raise ValueError(
+                    "the mean of the last steps needs to know which is the last; leave out 'stopping.patience', or take kind: ema"
+                )
+            if (self.average.count - 1) * self.average.every >= self.steps:
+                raise ValueError(
+                    f"{self.average.count} weights, each {self.average.every} steps apart, need a longer run than {self.steps} steps"
+                )
         return self

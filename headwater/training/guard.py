@@ -19,6 +19,18 @@ MAD_TO_SIGMA = 1.4826  # of a normal distribution
 LOSS_FLOOR, LOG_NORM_FLOOR = 0.05, 0.07
 
 
+class LostError(HeadwaterError):
+    """Too many steps in a row were refused, the last for `reason`."""
+
+    def __init__(self, in_a_row: int, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"training is lost: {in_a_row} steps in a row were refused, the last because {reason}",
+            where="guard",
+            mend="lower optimizer.lr, lengthen schedule.warmup, or look at the documents named in metrics.jsonl",
+        )
+
+
 class Guard:
     def __init__(self, config: GuardConfig) -> None:
         self.config = config
@@ -28,7 +40,7 @@ class Guard:
         self.refused = 0
 
     def judge(self, loss: float, grad_norm: float) -> str | None:
-        """None when the step may be applied, else the reason why not. Raises HeadwaterError after `patience` refusals in a row."""
+        """None when the step may be applied, else the reason why not. Raises LostError after `patience` refusals in a row."""
         reason = self._reason(loss, grad_norm)
         if reason is None:
             self.refused_in_a_row = 0
@@ -38,12 +50,13 @@ class Guard:
         self.refused += 1
         self.refused_in_a_row += 1
         if self.refused_in_a_row >= self.config.patience:
-            raise HeadwaterError(
-                f"training is lost: {self.refused_in_a_row} steps in a row were refused, the last because {reason}",
-                where="guard",
-                mend="lower optimizer.lr, lengthen schedule.warmup, or look at the documents named in metrics.jsonl",
-            )
+            raise LostError(self.refused_in_a_row, reason)
         return reason
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the last step was not refused."""
+        return self.refused_in_a_row == 0
 
     def _reason(self, loss: float, grad_norm: float) -> str | None:
         if not math.isfinite(loss):
@@ -65,6 +78,10 @@ class Guard:
 
     def state(self) -> dict[str, Any]:
         return {"losses": self.losses, "log_norms": self.log_norms, "refused": self.refused, "refused_in_a_row": self.refused_in_a_row}
+
+    def forgive(self, refused: int) -> None:
+        """Begin anew after a rollback: nothing was refused in a row yet, and `refused` steps in all."""
+        self.refused_in_a_row, self.refused = 0, refused
 
     def load(self, state: dict[str, Any]) -> None:
         self.losses, self.log_norms = list(state["losses"]), list(state["log_norms"])

@@ -15,9 +15,32 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from headwater.core.hardware import peak_memory_bytes
+from headwater.model.notes import Notes
 
 LOGS = ("metrics.jsonl", "samples.jsonl")
+
+
+class Told:
+    """What the passes of a step noted: how experts were loaded, how many tokens found no room. Figures are means over its passes."""
+
+    def __init__(self) -> None:
+        self._passes: list[Notes] = []
+
+    def __call__(self, notes: Notes) -> None:
+        if notes.loads or notes.figures:
+            self._passes.append(notes)
+
+    def take(self) -> dict[str, Any]:
+        """Figures since the last call; empty where nothing was noted."""
+        passes, self._passes = self._passes, []
+        if not passes:
+            return {}
+        loads = {name: torch.stack([notes.loads[name] for notes in passes]).mean(0).tolist() for name in passes[0].loads}
+        figures = {name: sum(notes.figures.get(name, 0.0) for notes in passes) / len(passes) for name in passes[0].figures}
+        return {"loads": {name: [round(share, 5) for share in shares] for name, shares in loads.items()}, **figures}
 
 
 class Telemetry:

@@ -7,7 +7,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headwater.corpus.document import BATCH_DOCUMENTS, DOCUMENT, WORKING, Document, batch_of, batches, finished, scores_of, with_score
+from headwater.corpus.document import (
+    BATCH_DOCUMENTS,
+    DOCUMENT,
+    WORKING,
+    Document,
+    batch_of,
+    batches,
+    finished,
+    joined,
+    scores_of,
+    with_score,
+)
 from headwater.corpus.write import ROW_GROUP, Shards, Table
 
 
@@ -64,3 +75,21 @@ def test_shards_start_anew_when_full(tmp_path: Path, monkeypatch: object) -> Non
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["train-00000.parquet", "train-00001.parquet"]
     assert sum(pq.read_table(tmp_path / name).num_rows for name in names) == 40
+
+
+def test_bytes_at_hand_are_the_text() -> None:
+    text = "<p>Grüße, 世界 😀</p>"
+    documents = [Document("a", text, "s", form="html", utf8=text.encode()), Document("b", text, "s"), Document("c", "", "s")]
+    assert batch_of(documents).column("text").to_pylist() == [text, text, ""]
+    batch_of(documents).validate(full=True)
+
+
+def test_joined_batches_are_the_same_rows_within_the_limits() -> None:
+    sizes = [10] * 600 + [3_000_000, 3_000_000, 10] + [10] * 20
+    documents = [Document(f"{n}", "x" * size, "s") for n, size in enumerate(sizes)]
+    small = [batch_of(documents[start : start + 7]) for start in range(0, len(documents), 7)]
+    found = list(joined(small))
+    assert pa.Table.from_batches(found).to_pylist() == pa.Table.from_batches(small).to_pylist()
+    assert 2 < len(found) < 10 < len(small)
+    assert all(batch.num_rows <= BATCH_DOCUMENTS for batch in found)
+    assert list(joined([])) == []

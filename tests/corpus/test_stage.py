@@ -88,7 +88,7 @@ def test_the_artifact_is_the_contract(pages: Path, make_corpus: Make, build: Bui
     files = [path.relative_to(artifact.path) for path in artifact.path.rglob("*") if path.is_file()]
     assert sorted(path.as_posix() for path in files if path.parts[0] != "journal") == [
         "documents/train-00000.parquet", "documents/validation-00000.parquet", "duplicates.json", "funnel.json", "manifest.json",
-        "removed.parquet", "statistics.json"]  # fmt: skip
+        "proof.json", "removed.parquet", "statistics.json"]  # fmt: skip
     train, validation = (pq.read_table(artifact.path / f"documents/{split}-00000.parquet") for split in ("train", "validation"))
     assert train.schema == validation.schema == DOCUMENT
     removed = pq.read_table(artifact.path / "removed.parquet")

@@ -42,7 +42,7 @@ def make_network(vocab_size: int = 40, context: int = 16, *, uniform: bool = Fal
     network = config_of(vocab_size, context, dropout).build(3)
     if uniform:
         with torch.no_grad():
-            network.embedding.weight.zero_()  # the tied head then says 0 for every token
+            network.embedding.tokens.weight.zero_()  # the tied head then says 0 for every token
     return network
 
 

@@ -9,15 +9,16 @@ import torch
 from headwater.core.errors import HeadwaterError
 from headwater.generation.generate import generate, stream
 from headwater.generation.sampling import Sampling
-from headwater.model.config import GELU, Learned, ModelConfig, Norm
+from headwater.model.config import ModelConfig
 from headwater.model.directory import save
 from headwater.model.network import Network
+from headwater.model.parts import Learned, Norm, Plain
 from headwater.tokens.config import Bytes
 from headwater.tokens.tokenizer import train
 
 GREEDY = Sampling(temperature=0, max_tokens=12)
 WARM = Sampling(temperature=1.5, top_k=40, max_tokens=12)
-GPT2_LIKE: dict[str, Any] = {"norm": Norm(kind="layer"), "positions": Learned(), "feed_forward": GELU(), "biases": True}
+GPT2_LIKE: dict[str, Any] = {"norm": Norm(kind="layer"), "positions": Learned(), "feed_forward": Plain(), "biases": True}
 
 
 def config(**changes: Any) -> ModelConfig:

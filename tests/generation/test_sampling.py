@@ -7,11 +7,12 @@ import pytest
 
 from headwater.core.config import validate
 from headwater.core.errors import HeadwaterError
-from headwater.generation.sampling import Sampling, draw
+from headwater.generation.sampling import Sampling, draw, penalised
 
 
-def plain(logits: list[float], temperature: float, top_k: int | None, top_p: float | None) -> list[float]:
-    """The definitions, a token at a time: sort by falling logit (then rising id), keep k, keep until the mass is reached."""
+def plain(logits: list[float], temperature: float, top_k: int | None, top_p: float | None, min_p: float | None = None) -> list[float]:
+    """The definitions, a token at a time: sort by falling logit (then rising id), keep k, keep until the mass is reached, keep what is
+    not far less likely than the first."""
     order = sorted(range(len(logits)), key=lambda id: (-logits[id], id))[:top_k]
     weight = {id: math.exp((logits[id] - max(logits)) / temperature) for id in order}
     if top_p is not None:
@@ -22,19 +23,21 @@ def plain(logits: list[float], temperature: float, top_k: int | None, top_p: flo
             if mass >= top_p:
                 break
         order = kept
+    order = [id for id in order if weight[id] >= (min_p or 0.0) * weight[order[0]]]
     whole = sum(weight[id] for id in order)
     return [weight[id] / whole if id in order else 0.0 for id in range(len(logits))]
 
 
 @pytest.mark.parametrize("top_k", [None, 1, 3, 10, 99])
 @pytest.mark.parametrize("top_p", [None, 0.05, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("min_p", [None, 0.01, 0.4, 1.0])
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
-def test_what_is_drawn_from_is_the_definition(temperature: float, top_p: float | None, top_k: int | None) -> None:
+def test_what_is_drawn_from_is_the_definition(temperature: float, min_p: float | None, top_p: float | None, top_k: int | None) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         logits = rng.normal(size=12) * 2
-        found = Sampling(temperature=temperature, top_k=top_k, top_p=top_p).probabilities(logits)
-        expected = plain(logits.tolist(), temperature, top_k, top_p)
+        found = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p).probabilities(logits)
+        expected = plain(logits.tolist(), temperature, top_k, top_p, min_p)
         assert [p > 0 for p in found] == [p > 0 for p in expected]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -76,13 +79,30 @@ def test_greedy_takes_the_lowest_of_the_likeliest() -> None:
     assert Sampling(temperature=0).choose(logits, np.array([0.9, 0.9])) == [1, 0]
 
 
+def test_a_penalty_sinks_what_was_said_once_however_often_it_was() -> None:
+    logits = np.array([[2.0, 1.9, -1.0, -1.1], [2.0, 1.9, -1.0, -1.1]])
+    assert penalised(logits, [[0, 0, 2], [1]], 2.0).tolist() == [[1.0, 1.9, -2.0, -1.1], [2.0, 0.95, -1.0, -1.1]]
+    assert logits[0, 0] == 2.0  # a copy
+    sampling = Sampling(temperature=0, repetition_penalty=1.2)
+    assert sampling.choose(logits, np.zeros(2), [[0, 0, 2], {1}]) == [1, 0]
+    assert Sampling(temperature=1e-3, repetition_penalty=1.2).choose(logits, np.full(2, 0.5), [[0], [1]]) == [1, 0]
+
+
 def test_large_logits_do_not_overflow() -> None:
     probability = Sampling(temperature=0.01).probabilities(np.array([900.0, 899.0, -900.0]))
     np.testing.assert_allclose(probability, [1.0, 0.0, 0.0], atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("data", "key"), [({"top_p": 0.0}, "top_p"), ({"top_p": 1.1}, "top_p"), ({"top_k": 0}, "top_k"), ({"temperature": -1}, "temperature")]
+    ("data", "key"),
+    [
+        ({"top_p": 0.0}, "top_p"),
+        ({"min_p": 1.5}, "min_p"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"top_p": 1.1}, "top_p"),
+        ({"top_k": 0}, "top_k"),
+        ({"temperature": -1}, "temperature"),
+    ],
 )
 def test_a_mistake_names_its_key(data: dict[str, float], key: str) -> None:
     with pytest.raises(HeadwaterError, match=key):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.generation.text import text_stream
-from headwater.tokens.config import Bytes, Characters
+from headwater.tokens.config import Bytes, Characters, WordPiece, Words
 from headwater.tokens.tokenizer import Tokenizer, train
 
 BYTES = train(Bytes(), [])
@@ -51,6 +51,14 @@ def test_bytes_that_are_no_character_come_out_once_that_is_sure(tokenizer: Token
     assert "".join(text_stream(tokenizer, [lead, letter])) == "\ufffda"
     assert "".join(text_stream(tokenizer, [letter, lead])) == "a\ufffd"
     assert len(list(text_stream(tokenizer, [lead] * 9))) > 1
+
+
+@pytest.mark.parametrize("config", [Words(vocab_size=17), WordPiece(vocab_size=40)], ids=["words", "wordpiece"])
+def test_kinds_that_put_spaces_between_tokens_stream_as_they_decode(config: Words | WordPiece) -> None:
+    tokenizer = train(config, ["hello world, this is a text of words, a text. " * 20] * 3)
+    ids = tokenizer.encode("this is a text, a world of words.")
+    assert "".join(text_stream(tokenizer, ids)) == tokenizer.decode(ids)
+    assert " " in tokenizer.decode(ids)
 
 
 @given(st.text(max_size=30))

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headwater.model.config import GELU, Learned, ModelConfig, Norm, RoPE, SwiGLU
+from headwater.model.config import ModelConfig
+from headwater.model.parts import Gated, Learned, Norm, Plain, RoPE
 from headwater.tokens.config import Bytes
 from headwater.tokens.tokenizer import Tokenizer, train
 
-GPT2_LIKE: dict[str, Any] = {"norm": Norm(kind="layer"), "positions": Learned(), "feed_forward": GELU(), "biases": True}
+GPT2_LIKE: dict[str, Any] = {"norm": Norm(kind="layer"), "positions": Learned(), "feed_forward": Plain(), "biases": True}
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +48,8 @@ def random_config(seed: int, family: str) -> ModelConfig:
             "width": heads * int(rng.integers(5, 12)),
             "kv_heads": int(rng.choice([count for count in (1, 2, 3, 6) if heads % count == 0])),
             "head_width": 2 * int(rng.integers(2, 9)),
-            "biases": bool(rng.integers(2)),
-            "feed_forward": SwiGLU(width=int(rng.integers(10, 60))),
+            "biases": {"queries": (bias := bool(rng.integers(2))), "out": bias, "feed_forward": bool(rng.integers(2))},
+            "feed_forward": Gated(width=int(rng.integers(10, 60))),
             "norm": Norm(eps=float(rng.choice([1e-6, 1e-5]))),
             "positions": RoPE(base=float(rng.choice([500.0, 10_000.0]))),
         }

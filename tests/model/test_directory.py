@@ -58,7 +58,7 @@ def test_saving_without_a_template_removes_the_old_one(directory: Path, tokenize
 
 def test_a_tied_head_stays_tied(directory: Path) -> None:
     network = load(directory).network
-    assert network.unembedding is None
+    assert network.output.weight is None
     assert len(list(network.parameters())) == len(load_file(directory / "model.safetensors"))
 
 
@@ -152,3 +152,23 @@ def test_gpt2_config_names_its_family(tmp_path: Path, tokenizer: Tokenizer) -> N
     save(tmp_path, config.build(0), config, tokenizer)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "gpt2"
     assert read_json(tmp_path / "headwater.json")["family"] == "gpt2"
+
+
+def test_hugging_face_is_told_the_special_tokens_by_their_spelling(tmp_path: Path) -> None:
+    tokenizer = train(Characters(specials=("mask", "cls", "start")), ["abc"])
+    config = tiny(kind="encoder-decoder", vocab_size=tokenizer.vocab_size)
+    save(tmp_path, config.build(0), config, tokenizer, TEMPLATE)
+    said, about = read_json(tmp_path / "config.json"), read_json(tmp_path / "tokenizer_config.json")
+    assert said["decoder_start_token_id"] == tokenizer.special("start")
+    assert said["eos_token_id"] == [tokenizer.special("end"), tokenizer.special("turn")]
+    assert (about["mask_token"], about["cls_token"], about["eos_token"]) == ("<|mask|>", "<|cls|>", "<|turn|>")
+    assert "sep_token" not in about
+
+
+def test_a_token_that_ends_turns_and_texts_is_named_once(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    named = json.loads(tokenizer.to_json())
+    named["added_tokens"] = [{**token, **({"names": ["turn"]} if token["content"] == "<|end|>" else {})} for token in named["added_tokens"]]
+    both = Tokenizer(json.dumps(named))
+    assert both.special("turn") == both.special("end")
+    save(tmp_path, CONFIG.build(0), CONFIG, both, TEMPLATE)
+    assert read_json(tmp_path / "generation_config.json")["eos_token_id"] == both.special("end")

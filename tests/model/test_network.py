@@ -8,18 +8,38 @@ import torch
 
 from headwater.core.errors import HeadwaterError
 from headwater.model.cache import KVCache
-from headwater.model.network import Network
-from headwater.tokens.masks import Mask, Places, causal, documents, full
+from headwater.tokens.batch import Inputs
+from headwater.tokens.masks import Mask, Places, causal, documents, full, prefix
 from tests.model.conftest import GPT2_LIKE, tiny
 
-KINDS: dict[str, dict[str, Any]] = {"llama-like": {}, "gpt2-like": {**GPT2_LIKE, "kv_heads": None}}
-SEGMENTS = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 2, 2, 2], [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]])
+KINDS: dict[str, dict[str, Any]] = {
+    "llama-like": {},
+    "gpt2-like": {**GPT2_LIKE, "kv_heads": None},
+    "alibi, one norm parallel, one key head": {"positions": {"kind": "alibi"}, "block": "parallel", "kv_heads": 1},
+    "t5 buckets, own scale": {"positions": {"kind": "t5", "buckets": 8, "max_distance": 16}, "attention_scale": 1.0},
+    "t5 buckets a layer, sandwich": {"positions": {"kind": "t5", "per_layer": True}, "norm": {"place": "sandwich"}},
+    "transformer-xl, post": {"positions": {"kind": "xl"}, "norm": {"place": "post"}},
+    "sinusoidal, deep, scaled": {"positions": {"kind": "sinusoidal"}, "norm": {"place": "deep"}, "embedding": {"scale": "width"}},
+    "none, embedding norm, softcaps": {
+        "positions": {"kind": "none"}, "embedding": {"norm": True}, "attention_softcap": 5.0, "head": {"kind": "lm", "softcap": 30.0}
+    },
+    "partial rope of neighbours, two norms parallel": {
+        "positions": {"kind": "rope", "share": 0.5, "pairs": "neighbours"}, "block": "parallel-two-norms", "biases": True
+    },
+    "qk norm, head width, narrow table": {"qk_norm": True, "head_width": 6, "embedding": {"width": 16}, "tied": False},
+    "two-dimensional": {"positions": {"kind": "glm"}},
+    "windows in turn": {"pattern": [{"kind": "window", "size": 3}, {"kind": "all"}]},
+    "strided": {"pattern": [{"kind": "strided", "size": 2, "stride": 3}]},
+}  # fmt: skip
+SEGMENTS = torch.tensor([[1, 1, 1, 2, 2, 2, 2, 3, 3, 3], [1, 1, 1, 1, 1, 1, 1, 1, 2, 2]])
+GIVEN = torch.tensor([[1, 0, 0, 1, 1, 1, 0, 1, 1, 0], [1, 1, 1, 1, 0, 0, 0, 0, 1, 0]]).bool()
 MASKS = {
     "causal": causal(),
     "documents": causal() & documents(),
     "whole documents": documents(),
     "full": full(),
     "causal or own document": causal() | documents(),
+    "prefix": (causal() | prefix()) & documents(),
 }
 
 
@@ -35,11 +55,12 @@ def test_no_position_hears_what_the_mask_forbids(kind: str, mask: Mask, dtype: t
     network = tiny(layers=1, **KINDS[kind]).build(0)
     x = tokens(2, 10)
     order = torch.arange(10)[None]
-    allowed = mask.dense(Places(order, order, SEGMENTS, SEGMENTS)).expand(2, 10, 10)
+    allowed = mask.dense(Places(order, order, SEGMENTS, SEGMENTS, GIVEN)).expand(2, 10, 10)
+    allowed = allowed & network.config.pattern[0].mask().dense(Places(order, order))
     embedded: list[torch.Tensor] = []
     network.embedding.register_forward_hook(lambda module, given, out: embedded.append(out))
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        out = network(x, segments_BT=SEGMENTS, mask=mask)
+        out = network(Inputs(x, segments_BT=SEGMENTS, mask=mask, prefix_BT=GIVEN))
     for place in range(10):
         (grad,) = torch.autograd.grad(out[:, place].float().square().sum(), embedded, retain_graph=True)
         heard = grad.abs().sum(-1) > 0
@@ -52,7 +73,7 @@ def test_packed_documents_equal_documents_alone(kind: str) -> None:
     network = tiny(**KINDS[kind]).build(0)
     x = tokens(1, 10)
     positions = torch.tensor([[0, 1, 2, 0, 1, 2, 3, 0, 1, 2]])
-    packed = network(x, positions_BT=positions, segments_BT=SEGMENTS[:1], mask=causal() & documents())
+    packed = network(Inputs(x, positions, SEGMENTS[:1], causal() & documents()))
     alone = torch.cat([network(x[:, start:end]) for start, end in ((0, 3), (3, 7), (7, 10))], dim=1)
     torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
 
@@ -104,9 +125,9 @@ def test_a_mask_that_looks_ahead_sees_no_slot_that_is_not_written() -> None:
     network(x[:, :9], cache=cache)
     cache.advance(read)
     newest = torch.stack([x[row, count : count + 1] for row, count in enumerate(read)])
-    out = network(newest, cache=cache, mask=full())
+    out = network(Inputs(newest, mask=full()), cache=cache)
     for row, count in enumerate(read):
-        alone = network(x[row : row + 1, : count + 1], mask=full())
+        alone = network(Inputs(x[row : row + 1, : count + 1], mask=full()))
         torch.testing.assert_close(out[row, 0], alone[0, -1], atol=2e-5, rtol=1e-4)
 
 
@@ -126,19 +147,14 @@ def test_bf16_training_keeps_residuals_and_logits_in_fp32_and_stays_near() -> No
     network = tiny(layers=4).build(0)
     x = tokens(4, 24)
     with torch.autocast("cpu", torch.bfloat16):
-        hidden = network.blocks[0](network.embedding(x), _frame(network, x))
+        places = torch.arange(x.shape[1])[None]
+        inputs = Inputs(x)
+        frame = network.stack.frame(inputs, places, cache=None, memory=None, notes=None)
+        hidden = network.stack.blocks[0](network.embedding(inputs, places), frame)
         logits = network(x)
     assert hidden.dtype == logits.dtype == torch.float32
     exact = network(x)
     assert (logits - exact).norm() / exact.norm() < 0.03
-
-
-def _frame(network: Network, x: torch.Tensor) -> Any:
-    from headwater.model.attention import Frame
-    from headwater.model.kernels import Lowered
-    from headwater.model.positions import Rotation
-
-    return Frame(Lowered(causal=True), Rotation.at(torch.arange(x.shape[1])[None], 8, 10_000.0), None)
 
 
 def test_dropout_stops_with_training() -> None:

@@ -45,16 +45,19 @@ def test_the_pairs_of_a_packed_batch_are_those_of_its_dialogues() -> None:
     said, room = dialogues(50), 30
     rows = pack([len(ids) - 1 for ids, _ in said], room)
     batch = dialogue_rows([[said[item] for item in row] for row in rows], room, PAD)
-    assert batch.tokens_BT.shape == (len(rows), room)
-    assert batch.segments_BT is not None
-    real = batch.segments_BT > 0
+    assert batch.inputs.tokens_BT.shape == (len(rows), room)
+    assert batch.inputs.segments_BT is not None
+    real = batch.inputs.segments_BT > 0
     found = Counter(
-        zip(*(tensor[real].tolist() for tensor in (batch.tokens_BT, batch.targets_BT, batch.weights_BT, batch.positions_BT)), strict=True)
+        zip(
+            *(tensor[real].tolist() for tensor in (batch.inputs.tokens_BT, batch.targets_BT, batch.weights_BT, batch.inputs.positions_BT)),
+            strict=True,
+        )
     )
     expected = Counter(pair for ids, weights in said for pair in zip(ids[:-1], ids[1:], weights[1:], range(len(ids) - 1), strict=True))
     assert found == expected
     assert batch.weight == sum(sum(weights[1:]) for _, weights in said)
-    assert (batch.tokens_BT[~real] == PAD).all()
+    assert (batch.inputs.tokens_BT[~real] == PAD).all()
     assert (batch.weights_BT[~real] == 0).all()
 
 
@@ -63,13 +66,13 @@ def test_a_dialogue_sees_only_itself_from_its_first_token_on() -> None:
     rows = pack([len(ids) - 1 for ids, _ in said], room)
     batch = dialogue_rows([[said[item] for item in row] for row in rows], room, PAD)
     places = torch.arange(room).expand(len(rows), -1)
-    allowed = batch.mask.dense(Places(places, places, batch.segments_BT, batch.segments_BT))
+    allowed = batch.inputs.mask.dense(Places(places, places, batch.inputs.segments_BT, batch.inputs.segments_BT))
     for number, row in enumerate(rows):
         start = 0
         for item in row:
             stop = start + len(said[item][0]) - 1
             for place in range(start, stop):
-                assert batch.positions_BT[number, place] == place - start
+                assert batch.inputs.positions_BT[number, place] == place - start
                 assert allowed[number, place].nonzero().flatten().tolist() == list(range(start, place + 1))
             start = stop
     assert allowed.any(-1).all(), "also padding sees something: a row of nothing gives NaN"
@@ -78,7 +81,7 @@ def test_a_dialogue_sees_only_itself_from_its_first_token_on() -> None:
 def test_a_dialogue_alone_and_an_exactly_full_row() -> None:
     ids, weights = [5, 6, 7, 8], [0.0, 0.0, 1.0, 1.0]
     batch = dialogue_rows([[(ids, weights)]], 3, PAD)
-    assert batch.tokens_BT.tolist() == [[5, 6, 7]]
+    assert batch.inputs.tokens_BT.tolist() == [[5, 6, 7]]
     assert batch.targets_BT.tolist() == [[6, 7, 8]]
     assert batch.weights_BT.tolist() == [[0, 1, 1]]
 

@@ -10,7 +10,8 @@ import torch
 
 from headwater.core.errors import HeadwaterError
 from headwater.model import directory
-from headwater.model.config import Learned, ModelConfig
+from headwater.model.config import ModelConfig
+from headwater.model.parts import Learned
 from headwater.release.stage import prove
 from headwater.tokens.chat import Message, encode_dialogue
 from headwater.tokens.config import Bytes
@@ -38,7 +39,7 @@ def test_logits_equal_transformers(model: directory.Model) -> None:
 def test_different_weights_are_not_released(model: directory.Model) -> None:
     """The proof can fail: one weight changed between ours and the directory."""
     with torch.no_grad():
-        model.network.embedding.weight[5, 7] += 0.5
+        model.network.embedding.tokens.weight[5, 7] += 0.5
     with pytest.raises(HeadwaterError, match="logits differ from transformers'"):
         prove(model.path, model, 1e-4)
 

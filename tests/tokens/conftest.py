@@ -1,4 +1,4 @@
-"""A small corpus in two languages, and a tokenizer of each kind trained on it."""
+"""A small corpus in two languages, and a tokenizer of each lossless kind trained on it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from headwater.tokens.config import BPE, Bytes, Characters
+from headwater.tokens.config import BPE, Bytes, Characters, Pieces
 from headwater.tokens.tokenizer import Tokenizer, train
 
 CHINESE = "话说天下大势，分久必合，合久必分。周末七国分争，并入于秦。及秦灭之后，楚、汉分争，又并入于汉。"
 ENGLISH = (Path(__file__).parents[2] / "LICENSE").read_text()
+KINDS = ["bpe", "byte", "char", "sentencepiece-bpe", "unigram"]
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +23,16 @@ def texts() -> list[str]:
 
 @pytest.fixture(scope="session")
 def tokenizers(texts: list[str]) -> dict[str, Tokenizer]:
-    return {"bpe": train(BPE(vocab_size=700), texts), "byte": train(Bytes(), texts), "char": train(Characters(min_frequency=3), texts)}
+    return {
+        "bpe": train(BPE(vocab_size=700), texts),
+        "byte": train(Bytes(), texts),
+        "char": train(Characters(min_frequency=3), texts),
+        "sentencepiece-bpe": train(Pieces(kind="sentencepiece-bpe", vocab_size=700, digits=True), texts),
+        "unigram": train(Pieces(kind="unigram", vocab_size=700), texts),
+    }
 
 
-@pytest.fixture(params=["bpe", "byte", "char"])
+@pytest.fixture(params=KINDS)
 def tokenizer(tokenizers: dict[str, Tokenizer], request: pytest.FixtureRequest) -> Tokenizer:
     return tokenizers[request.param]
 

@@ -16,8 +16,9 @@ from headwater.core.progress import Reporter
 from headwater.core.storage import write_json
 from headwater.corpus.contamination.config import Contamination
 from headwater.corpus.contamination.index import build
-from headwater.tokens.config import BPE, TokensConfig
+from headwater.tokens.config import BPE, File, TokensConfig, Words
 from headwater.tokens.shards import Shards
+from headwater.tokens.specials import SPECIALS
 from headwater.tokens.stages import documents, run_tokenizer, run_tokens
 from headwater.tokens.tokenizer import Tokenizer
 
@@ -102,3 +103,23 @@ def test_what_stands_in_an_evaluation_set_is_found_once_more(tmp_path: Path, tex
             continue
         with pytest.raises(HeadwaterError, match=r"document 'train-00001/\d+' holds \d n-grams of an evaluation set"):
             make(root, "tokens", lambda work: run_tokens(TokensConfig(), work), corpus=made, tokenizer=tokenizer)
+
+
+def test_what_a_lossy_tokenizer_loses_is_said(tmp_path: Path, texts: list[str]) -> None:
+    raw = corpus(tmp_path, texts)
+    made = make(tmp_path, "tokenizer", lambda work: run_tokenizer(Words(vocab_size=200, specials=("mask",), sentinels=2), work), corpus=raw)
+    statistics = json.loads((made.path / "statistics.json").read_text())
+    tokenizer = Tokenizer.load(made.path / "tokenizer.json")
+    held_out = [tokenizer.encode(text) for text in texts[::7]]
+    unknown = sum(ids.count(tokenizer.special("unknown")) for ids in held_out) / sum(map(len, held_out))
+    assert statistics["lost"] == {"documents": 1, "unknown": pytest.approx(unknown, abs=1e-6)} and unknown > 0.1
+    assert f"100.0% of held-out documents do not come back as they were, {unknown:.2%} of tokens are unknown" in made.manifest.key_figure
+    assert statistics["special_tokens"] == [*SPECIALS.values(), "<|mask|>", "<|unknown|>", "<|0|>", "<|1|>"]
+
+
+def test_a_tokenizer_that_exists_is_opened_and_measured(tmp_path: Path, texts: list[str], bpe: Tokenizer) -> None:
+    (tmp_path / "theirs.json").write_text(bpe.to_json())
+    raw = corpus(tmp_path, texts)
+    made = make(tmp_path, "tokenizer", lambda work: run_tokenizer(File(path=str(tmp_path / "theirs.json")), work), corpus=raw)
+    assert (made.path / "tokenizer.json").read_text() == bpe.to_json()
+    assert made.manifest.metrics["lost"] == {"documents": 0, "unknown": 0}

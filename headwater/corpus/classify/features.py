@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from headwater.core.compiled import njit
+from headwater.core.kept import kept
 from headwater.corpus.classify.config import Features
 
 END = 0x30000
@@ -54,7 +54,7 @@ def features(data: np.ndarray, offsets: np.ndarray, config: Features, mean: bool
     return Rows(*_features(data, offsets, kinds, small, config.words, config.characters, config.bits, config.limit, mean))
 
 
-@lru_cache(maxsize=1)
+@kept
 def tables() -> tuple[np.ndarray, np.ndarray]:
     """`(kind uint8, small letter int32)` of every character below END; what has no single small letter is its own."""
     kinds = np.full(END, SIGN, np.uint8)

@@ -12,11 +12,11 @@ another base and another mixing: 10^19 * 2^-128 is 3 * 10^-20. Legend: U units, 
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
 
 import numpy as np
 
 from headwater.core.compiled import njit
+from headwater.core.kept import kept
 
 BASE, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 SEED, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
@@ -29,7 +29,7 @@ SPACELESS = (
 """Kana, Han, Thai, Lao, Tibetan, Burmese, Khmer."""
 
 
-@lru_cache(maxsize=1)
+@kept
 def table() -> np.ndarray:
     """uint32 [65536]: what each character of the Basic Multilingual Plane counts as."""
     values = np.zeros(1 << 16, np.uint32)

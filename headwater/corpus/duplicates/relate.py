@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from headwater.core.progress import Reporter
 from headwater.core.storage import disk_trouble, write_json
 from headwater.corpus.annotated import Annotated
-from headwater.corpus.duplicates.candidates import Columns, columns, find_pairs, merged, unpacked
+from headwater.corpus.duplicates.candidates import Columns, columns, different, find_pairs, merged, unpacked
 from headwater.corpus.duplicates.components import alone, flatten, join, roots, strengthen
 from headwater.corpus.duplicates.config import Duplicates, Near, Semantic
 from headwater.corpus.duplicates.repeats import GROUP_OF, repeats
@@ -88,7 +88,7 @@ def _near(annotated: Annotated, config: Duplicates, near: Near, parent: np.ndarr
     tasks = columns(annotated, near.bands, copies, scratch)
     run(find_pairs, tasks, "finding near duplicates")
     star = merged(tasks, "star")
-    gather(annotated, np.unique(np.concatenate(unpacked(star))), near, config.code, scratch, run)
+    gather(annotated, different(np.concatenate(unpacked(star))), near, config.code, scratch, run)
     for name, pairs in (("first", star), ("second", None)):
         if pairs is None:
             pairs = _apart(tasks, star, parent)

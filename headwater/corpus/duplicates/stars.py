@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headwater.corpus.duplicates.candidates import HALF, save, unpacked
+from headwater.corpus.duplicates.candidates import HALF, different, save, unpacked
 from headwater.corpus.duplicates.components import join, roots
 from headwater.corpus.duplicates.verify import Run
 
@@ -76,7 +76,7 @@ def components(left: np.ndarray, right: np.ndarray, name: str, scratch: Path, ru
             with np.load(task.path) as arrays:
                 found += [arrays[str(part)] for part in range(task.parts)]
         places, groups = unpacked(np.sort(np.concatenate(found)))
-        least = _different(groups)
+        least = different(groups)
         places, groups = np.concatenate([least, places]), np.concatenate([least, groups])
         order = np.argsort(places)
         save(answer, places=places[order], groups=groups[order])
@@ -147,7 +147,7 @@ def _neighbours(task: Star) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for part in range(task.parts):
         with np.load(Star(task.folder, task.step - 1, part, task.parts).path) as arrays:
             found.append(arrays[str(task.part)])
-    document, neighbour = unpacked(_different(np.concatenate(found)))
+    document, neighbour = unpacked(different(np.concatenate(found)))
     first = np.ones(len(document), bool)
     first[1:] = document[1:] != document[:-1]
     return document, neighbour, first
@@ -161,21 +161,13 @@ def _spread(neighbour: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 def _write(task: Star, pairs: np.ndarray, settled: bool = False) -> None:
     """The different pairs, by the partition of the document that each starts from: array `p` goes to partition p."""
-    pairs = _different(pairs)
+    pairs = different(pairs)
     part = ((((pairs >> HALF) * MIX) >> HALF) % np.uint64(task.parts)).astype(np.uint16)
     order = np.argsort(part, kind="stable")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=task.parts))])
     pairs = pairs[order]
     by_part = {str(number): pairs[bounds[number] : bounds[number + 1]] for number in range(task.parts)}
     save(task.path, settled=np.array(settled), **by_part)
-
-
-def _different(pairs: np.ndarray) -> np.ndarray:
-    """Sorted, each once. (np.unique puts integers into a hash table first, which costs many times the sorting.)"""
-    pairs = np.sort(pairs)
-    new = np.ones(len(pairs), bool)
-    new[1:] = pairs[1:] != pairs[:-1]
-    return pairs[new]
 
 
 def _is_settled(task: Star) -> bool:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from headwater.corpus.annotated import Annotated
 from headwater.corpus.document import SCORE
-from headwater.corpus.duplicates.candidates import columns_of
+from headwater.corpus.duplicates.candidates import columns_of, different
 
 BYTES = SCORE + "bytes"
 """Attribute of every annotated document: its length in UTF-8."""
@@ -52,7 +52,7 @@ def summary(annotated: Annotated, places: np.ndarray, groups: np.ndarray, kinds:
     by_kind = {item["values"]: item["counts"] for item in pc.value_counts(kinds).to_pylist()}
     largest = firsts[np.lexsort((firsts, -sizes[firsts]))][:LARGEST]
     members = [places[groups == places[index]][:MEMBERS] for index in largest]
-    sources, named = _sources(annotated, places[places != groups], np.unique(np.concatenate([np.empty(0, np.int64), *members])), advance)
+    sources, named = _sources(annotated, places[places != groups], different(np.concatenate([np.empty(0, np.int64), *members])), advance)
     excerpts = {
         place: " ".join(annotated.text(place)[: 4 * EXCERPT].split())[:EXCERPT] for place in sorted(int(group[0]) for group in members)
     }

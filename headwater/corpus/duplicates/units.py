@@ -15,11 +15,11 @@ Legend: U units, S shingles.
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
 
 import numpy as np
 
 from headwater.core.compiled import njit
+from headwater.core.kept import kept
 
 CHUNK = 4096
 """Bytes that go through the buffers at once: both stay in the first-level cache."""
@@ -35,11 +35,15 @@ SPACELESS = ((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17
 """Thai and Lao, Tibetan, Burmese, Khmer, radicals, 々〆〇, kana, Han; planes beyond the first are taken for Han or emoji."""
 
 
-@lru_cache(maxsize=4)
 def table_of(unit: str) -> tuple[int, np.ndarray]:
     """`(kind, what each code point below 65,536 counts as)`: 0 for a gap, else the folded sign + 1, with ALONE or without."""
+    return {"byte": BYTES, "character": CHARACTERS}.get(unit, WORDS), _table(unit)
+
+
+@kept
+def _table(unit: str) -> np.ndarray:
     if unit == "byte":
-        return BYTES, np.zeros(1, np.uint32)
+        return np.zeros(1, np.uint32)
     table = np.zeros(65_536, np.uint32)
     for point in range(65_536):
         sign = chr(point)
@@ -52,7 +56,7 @@ def table_of(unit: str) -> tuple[int, np.ndarray]:
         for first, last in SPACELESS:
             marked = table[first : last + 1]
             marked[marked > 0] |= ALONE
-    return (CHARACTERS if unit == "character" else WORDS), table
+    return table
 
 
 def _folded(sign: str) -> int:

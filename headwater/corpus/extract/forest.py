@@ -4,12 +4,12 @@ Two small forests of boosted trees (Friedman 2001): the first sees each block's 
 the neighbours and of the elements around, so that a heading goes with its paragraphs. They were trained by
 `benchmarks/_extract_train.py` on half of trafilatura's evaluation pages; the trees lie beside this file in `blocks.npz`.
 
-Legend: B blocks, F measures, T trees, N nodes.
+Legend: B blocks, F measures, U measures in use, L lanes, T trees, Q questions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -25,30 +25,38 @@ DIGEST = "aa2a335f0e706475"
 """First 16 digits of the file's SHA-256: with other trees this module is another one, too, and so is what a stage makes with it."""
 AROUND = 6
 LEVELS = 3
+LEAVES = 16
+"""Of one tree, at most."""
+LANES = 64
+"""Blocks that are asked at once."""
 SMOOTH = 1 + 6 + 6 + 5 + 2 * LEVELS
 """Columns that the second forest sees besides those of the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Trees in one array each. A node's children stand side by side; a leaf is its own left child and its threshold is infinite, so
-    that every walk takes the same number of steps and needs no branch."""
+    """Trees as questions, one tree after the other (QuickScorer: Lucchese et al. 2015).
 
-    roots: np.ndarray
-    """int32 [T]"""
-    steps: np.ndarray
-    """int32 [T]: how deep each tree is."""
+    A question is a measure and a threshold; a yes rules out the leaves on its left. When all questions of a tree are answered, the
+    first leaf that is still possible is the one where a walk from the root would end. Nothing depends on an answer, so that the
+    processor asks LANES blocks at once.
+    """
+
+    used: np.ndarray
+    """uint32: the measures that some question is about."""
     feature: np.ndarray
-    """int16 [N]"""
+    """uint32 [Q]: place in `used`."""
     threshold: np.ndarray
-    """float32 [N]: to the left child if the measure is at most this."""
+    """float32 [Q]: yes, if the measure is above this."""
     left: np.ndarray
-    """int32 [N]"""
+    """uint32 [Q]: a bit for each leaf that a yes leaves possible."""
+    starts: np.ndarray
+    """uint32 [T + 1]: first question of each tree."""
     value: np.ndarray
-    """float32 [N]: what a leaf adds."""
+    """float32 [T * LEAVES]: what a leaf adds; that of leaf n stands at `_slot` of its bit."""
 
     def __call__(self, x_BF: np.ndarray) -> np.ndarray:
-        found: np.ndarray = _vote(x_BF, self.roots, self.steps, self.feature, self.threshold, self.left, self.value)
+        found: np.ndarray = _vote(x_BF, self.used, self.feature, self.threshold, self.left, self.starts, self.value)
         return found
 
 
@@ -56,13 +64,41 @@ class Forest:
 def forests() -> tuple[Forest, Forest, float]:
     """The first forest, the second, and the least probability of a block that is kept."""
     with np.load(FILE, allow_pickle=False) as file:
-        first, second = (Forest(*(unsigned(file[f"{field.name}{number}"]) for field in fields(Forest))) for number in (1, 2))
-        return first, second, float(file["cut"])
+        trees = [{name: file[f"{name}{number}"] for name in ("roots", "feature", "threshold", "left", "value")} for number in (1, 2)]
+        return _forest(**trees[0]), _forest(**trees[1]), float(file["cut"])
 
 
-def unsigned(column: np.ndarray) -> np.ndarray:
-    """Whole numbers as uint32: compiled code then need not ask whether an index counts from the end."""
-    return column.astype(np.uint32) if column.dtype.kind == "i" else column
+def _forest(roots: np.ndarray, feature: np.ndarray, threshold: np.ndarray, left: np.ndarray, value: np.ndarray) -> Forest:
+    """From trees as the file has them: the children of a node stand side by side, a leaf is its own left child."""
+    asked: list[tuple[int, float, int]] = []
+    starts, values = [0], np.zeros((len(roots), LEAVES), np.float32)
+
+    def leaves_below(node: int, tree: int, leaves: list[int]) -> int:
+        """The bits of the leaves below a node, which are numbered from left to right."""
+        child = int(left[node])
+        if child == node:
+            leaves.append(node)
+            bit = 1 << (len(leaves) - 1)
+            values[tree, _slot(np.uint32(bit))] = value[node]
+            return bit
+        lower, upper = leaves_below(child, tree, leaves), leaves_below(child + 1, tree, leaves)
+        asked.append((int(feature[node]), float(threshold[node]), (1 << LEAVES) - 1 & ~lower))
+        return lower | upper
+
+    for tree, root in enumerate(roots.tolist()):
+        bits = leaves_below(root, tree, [])
+        assert bits < 1 << LEAVES, "a tree of more leaves than LEAVES"
+        starts.append(len(asked))
+    features, thresholds, possible = zip(*asked, strict=True)
+    used = np.unique(features)
+    return Forest(
+        used.astype(np.uint32),
+        np.searchsorted(used, features).astype(np.uint32),
+        np.array(thresholds, np.float32),
+        np.array(possible, np.uint32),
+        np.array(starts, np.uint32),
+        values.ravel(),
+    )
 
 
 def probabilities(page: Scanned) -> np.ndarray:
@@ -79,29 +115,50 @@ def smoothed(page: Scanned, p_B: np.ndarray) -> np.ndarray:
 
 
 @njit
+def _slot(bit: np.uint32) -> np.uint32:
+    """A different number below LEAVES for each power of two below 1 << LEAVES (a de Bruijn sequence: Leiserson et al. 1998)."""
+    return np.uint32((np.uint32(bit * np.uint32(0x09AF)) & np.uint32(0xFFFF)) >> np.uint32(12))
+
+
+@njit
 def _vote(
-    x_BF: np.ndarray, roots: np.ndarray, steps: np.ndarray, feature: np.ndarray, threshold: np.ndarray, left: np.ndarray, value: np.ndarray
+    x_BF: np.ndarray, used: np.ndarray, feature: np.ndarray, threshold: np.ndarray, left: np.ndarray, starts: np.ndarray, value: np.ndarray
 ) -> np.ndarray:
     B = len(x_BF)
-    total_B = np.zeros(B)
-    for tree in range(len(roots)):  # tree by tree: a tree fits into the cache
-        # Four walks at a time: each waits for memory at every step, and the processor fills the time with the others.
-        for b in range(0, B, 4):
-            b1, b2, b3 = min(b + 1, B - 1), min(b + 2, B - 1), min(b + 3, B - 1)
-            n0 = n1 = n2 = n3 = roots[tree]
-            for _ in range(steps[tree]):
-                n0 = left[n0] + np.uint32(x_BF[b, feature[n0]] > threshold[n0])
-                n1 = left[n1] + np.uint32(x_BF[b1, feature[n1]] > threshold[n1])
-                n2 = left[n2] + np.uint32(x_BF[b2, feature[n2]] > threshold[n2])
-                n3 = left[n3] + np.uint32(x_BF[b3, feature[n3]] > threshold[n3])
-            total_B[b] += value[n0]
-            if b + 1 < B:
-                total_B[b + 1] += value[n1]
-            if b + 2 < B:
-                total_B[b + 2] += value[n2]
-            if b + 3 < B:
-                total_B[b + 3] += value[n3]
-    return (1 / (1 + np.exp(-total_B))).astype(np.float32)
+    p_B = np.empty(B, np.float32)
+    x_UL, possible_L, total_L = np.zeros(len(used) * LANES, np.float32), np.zeros(LANES, np.uint32), np.zeros(LANES)
+    for first in range(0, B, LANES):
+        count = min(LANES, B - first)
+        _take(x_BF, first, count, used, x_UL)
+        total_L[:] = 0
+        _add_trees(x_UL, feature, threshold, left, starts, value, possible_L, total_L)
+        for lane in range(count):
+            p_B[first + lane] = 1 / (1 + np.exp(-total_L[lane]))
+    return p_B
+
+
+@njit(inline="never")
+def _take(x_BF: np.ndarray, first: int, count: int, used: np.ndarray, x_UL: np.ndarray) -> None:
+    """The measures of some blocks, those of one kind side by side."""
+    for lane in range(count):
+        for place in range(len(used)):
+            x_UL[place * LANES + lane] = x_BF[first + lane, used[place]]
+
+
+@njit(inline="never")
+def _add_trees(x_UL: np.ndarray, feature: np.ndarray, threshold: np.ndarray, left: np.ndarray, starts: np.ndarray, value: np.ndarray,
+               possible_L: np.ndarray, total_L: np.ndarray) -> None:  # fmt: skip
+    """The loops over lanes are what the compiler turns into vectors: with flat arrays, and with so many lanes that it does not unroll."""
+    for tree in range(len(starts) - 1):
+        for lane in range(LANES):
+            possible_L[lane] = np.uint32((1 << LEAVES) - 1)
+        for question in range(starts[tree], starts[tree + 1]):
+            at, least, leaves = np.int64(feature[question]) * LANES, threshold[question], left[question]
+            for lane in range(LANES):
+                possible_L[lane] = possible_L[lane] & leaves if x_UL[at + lane] > least else possible_L[lane]
+        for lane in range(LANES):
+            leaves = possible_L[lane]
+            total_L[lane] += value[tree * LEAVES + _slot(leaves & (~leaves + np.uint32(1)))]
 
 
 @njit

@@ -67,7 +67,7 @@ RAW = np.array([hash_of(name) for name in ("script", "style", "textarea", "title
 """Elements whose contents are no markup, up to their end tag."""
 
 
-def prepared(page: bytes, lean: bool = True) -> bytes | None:
+def prepared(page: bytes | np.ndarray, lean: bool = True) -> bytes | None:
     """The page for the parser; None if it would take too long over it. The contents of scripts that hold TeX stay.
 
     `lean`: without the attributes that the scanner does not look at (a third of what is left); not for a page in which CSS selectors
@@ -78,7 +78,7 @@ def prepared(page: bytes, lean: bool = True) -> bytes | None:
     return out.tobytes() if deepest <= DEPTH and most <= ATTRIBUTES else None
 
 
-def without_tags(page: bytes) -> str:
+def without_tags(page: bytes | np.ndarray) -> str:
     """Text between the tags, each tag a line break; scripts and styles left out. Linear in the bytes, whatever they are."""
     return html.unescape(_flat(np.frombuffer(page, np.uint8)).tobytes().decode("utf-8", "replace")).strip()
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
-from headwater.corpus.document import Step, texts_of, with_column, with_score, with_texts
+from headwater.corpus.document import Step, buffers_of, with_column, with_score, with_texts
 from headwater.corpus.extract.attributes import SKIPPED
 from headwater.corpus.extract.blocks import CHARS, ELEMENT, LINK_CHARS, WIDE
 from headwater.corpus.extract.config import Extract
@@ -47,16 +47,19 @@ class Read:
 
 def extractor(config: Extract, report: Reporter | None = None) -> Step:
     """The step. Raises HeadwaterError for a selector that is none, or a quality tier that is not installed."""
-    read = reader(config)
+    read = _reader_of_bytes(config)
 
     def step(batch: pa.RecordBatch) -> pa.RecordBatch:
-        texts = texts_of(batch)
+        column, (data, starts) = batch.column("text"), buffers_of(batch)
+        texts: list[str] = []
         metas: list[str] = batch.column("meta").to_pylist()
         scores = {kind: np.zeros(batch.num_rows) for kind in KINDS}
         for index, form in enumerate(batch.column("form").to_pylist()):
-            if form == "html":
-                page = read(texts[index])
-                texts[index] = page.text
+            if form != "html":
+                texts.append(column[index].as_py())
+            else:  # straight from Arrow's memory: a page is twenty times its text
+                page = read(data[starts[index] : starts[index + 1]])
+                texts.append(page.text)
                 metas[index] = json.dumps({**json.loads(metas[index]), "title": page.title}, ensure_ascii=False, sort_keys=True)
                 for kind, score in page.scores.items():
                     scores[kind][index] = score
@@ -77,6 +80,12 @@ def page_text(page: str, config: Extract) -> tuple[str, str]:
 
 def reader(config: Extract) -> Callable[[str], Read]:
     """The function that reads one page."""
+    read = _reader_of_bytes(config)
+    return lambda page: read(np.frombuffer(page.encode("utf-8", "replace"), np.uint8))
+
+
+def _reader_of_bytes(config: Extract) -> Callable[[np.ndarray], Read]:
+    """The same of a page as UTF-8, uint8 [bytes]."""
     selector = ", ".join(config.skip)
     _check(config.skip)
     thorough = None
@@ -85,8 +94,7 @@ def reader(config: Extract) -> Callable[[str], Read]:
 
         thorough = thorough_text(config)
 
-    def read(page: str) -> Read:
-        data = page.encode("utf-8", "replace")
+    def read(data: np.ndarray) -> Read:
         markup = prepared(data, lean=not selector)
         if markup is None:
             return Read("", without_tags(data), dict.fromkeys(KINDS, 0.0))
@@ -94,9 +102,9 @@ def reader(config: Extract) -> Callable[[str], Read]:
         title = title_of(scanned)
         keep = kept(scanned, config)
         letters = letters_in(scanned, keep)
-        text = thorough(page) if thorough is not None else markdown(scanned, keep, config)
+        text = thorough(_decoded(data)) if thorough is not None else markdown(scanned, keep, config)
         if letters < FEW and config.main_content and thorough is None:
-            text, letters = _article_body(page, text, letters)
+            text, letters = _article_body(_decoded(data), text, letters)
         return Read(title, text, scores_of(scanned, title, text, letters))
 
     return read
@@ -125,6 +133,10 @@ def kept(page: Scanned, config: Extract) -> np.ndarray:
         of_comments = (page.kinds[page.blocks[:, ELEMENT], 1] >> KIND_BIT["comment"]) & 1 == 1
         keep |= of_comments & (links < 0.5) & (page.blocks[:, CHARS] + 2 * page.blocks[:, WIDE] >= 30)
     return keep
+
+
+def _decoded(data: np.ndarray) -> str:
+    return data.tobytes().decode("utf-8", "replace")
 
 
 def letters_in(page: Scanned, keep: np.ndarray) -> int:

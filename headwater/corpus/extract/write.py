@@ -8,7 +8,7 @@ only lays out the page (long cells, or one column) is written as paragraphs.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,7 @@ LONG_CELL = 300
 """Characters: a cell with more is a part of the page, not of a table."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What is around a block: numbers of elements, 0 where it is in none (the document itself is element 0)."""
 
     heading: int = 0
@@ -130,21 +129,21 @@ def _place(elements: np.ndarray, element: int, places: dict[int, Place]) -> Plac
     for element in reversed(chain):
         tag = int(elements[element, TAG])
         if tag in HEADING:
-            place = replace(place, heading=HEADING[tag])
+            place = place._replace(heading=HEADING[tag])
         elif tag == ITEM:
-            place = replace(place, item=element, number=int(elements[element, ITEMS]))
+            place = place._replace(item=element, number=int(elements[element, ITEMS]))
         elif tag in LISTS:
-            place = replace(place, lists=place.lists + 1)
+            place = place._replace(lists=place.lists + 1)
         elif tag in CELLS:
-            place = replace(place, cell=element)
+            place = place._replace(cell=element)
         elif tag == ROW:
-            place = replace(place, row=element, cell=0)
+            place = place._replace(row=element, cell=0)
         elif tag == TABLE:
-            place = replace(place, table=element, row=0, cell=0, item=0)
+            place = place._replace(table=element, row=0, cell=0, item=0)
         elif tag in PRES:
-            place = replace(place, pre=element)
+            place = place._replace(pre=element)
         elif tag == QUOTE:
-            place = replace(place, quotes=place.quotes + 1)
+            place = place._replace(quotes=place.quotes + 1)
         places[element] = place
     return place
 

@@ -8,11 +8,10 @@ Lines with fewer than `least` letters are in no row of `lines`. One pass, some h
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from headwater.core.compiled import njit
+from headwater.core.kept import kept
 from headwater.corpus.language.han import ONLY_SIMPLIFIED, ONLY_TRADITIONAL
 
 NONE, LATIN, HAN, KANA, HANGUL, THAI, CYRILLIC, GREEK, ARABIC, HEBREW, INDIC = range(11)
@@ -38,7 +37,7 @@ ONLY_CANTONESE = "嘅咗喺哋唔冇佢啲嚟咁嗰嘢啱攞瞓"
 """Characters of written Cantonese that written Mandarin hardly ever has."""
 
 
-@lru_cache(maxsize=1)
+@kept
 def table() -> np.ndarray:
     """uint8 [END]: the script of every character, and whether it is a letter ([^\\W\\d_])."""
     kinds = np.zeros(END, np.uint8)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from functools import lru_cache
 
 import numpy as np
 
 from headwater.core.compiled import njit
+from headwater.core.kept import kept
 
 NEWLINE, INVISIBLE, COMPOSE, SPACE, MOJIBAKE, PUNCTUATION, WIDE, MIXED, EMOJI, HAN = (1 << bit for bit in range(10))
 FORM = NEWLINE | INVISIBLE | COMPOSE | SPACE
@@ -50,9 +50,9 @@ def characters(ranges: str) -> list[int]:
     return found
 
 
-@lru_cache(maxsize=1)
+@kept
 def table() -> np.ndarray:
-    """uint16 [END]: the bits of every character. Takes a tenth of a second, once a process."""
+    """uint16 [END]: the bits of every character."""
     flags = np.zeros(END, np.uint16)
     for bit, ranges in ((NEWLINE, NEWLINES), (INVISIBLE, INVISIBLES + JOINERS), (PUNCTUATION, SIGNS), (WIDE, "\u3000\uff01-\uff5e"),
                         (EMOJI, EMOJI_RANGES), (HAN, HAN_RANGES), (SPACE, "\u00a0"), (LEAD, "\u00c2-\u00f4"), (TRAIL, CONTINUATIONS),

@@ -7,7 +7,6 @@ symbols, where a symbol is a character that occurs in some phrase, so that a ste
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwater.core.compiled import njit
+from headwater.core.kept import kept
 from headwater.corpus.quality.unicode import ALNUM, SPACELESS, classes
 
 WORD = ALNUM | SPACELESS
@@ -57,7 +57,7 @@ class Automaton:
         alphabet = sorted({point for text in texts for point in text})
         self.symbols = np.zeros(0x110000, np.uint16)
         order = {point: number for number, point in enumerate(alphabet, 1)}
-        for point in [*_cased(), *alphabet]:
+        for point in [*_cased().tolist(), *alphabet]:
             self.symbols[point] = order.get(_fold(point), 0)
         self.steps, self.output_starts, self.outputs = _table([[order[point] for point in text] for text in texts], len(alphabet) + 1)
 
@@ -72,10 +72,10 @@ def _is_word(character: str) -> bool:
     return bool(classes()[ord(character)] & WORD == ALNUM)
 
 
-@functools.cache
-def _cased() -> tuple[int, ...]:
-    """Every code point that differs from its folded form."""
-    return tuple(point for point in range(0x20000) if _fold(point) != point)
+@kept
+def _cased() -> np.ndarray:
+    """int64: every code point that differs from its folded form."""
+    return np.array([point for point in range(0x20000) if _fold(point) != point], np.int64)
 
 
 def _fold(point: int) -> int:

@@ -1,17 +1,18 @@
 """What kind of character is this? Out: one table of flags for every code point, uint16 [0x110000], for the kernels of this room.
 
-Built once, at the first use, from Python's own Unicode database (`unicodedata`, `str.isspace`, `re`), so that a kernel and the
+Made once (core.kept) from Python's own Unicode database (`unicodedata`, `str.isspace`, `re`), so that a kernel and the
 plain Python rule that it replaces can never disagree about a character.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 import sys
 import unicodedata
 
 import numpy as np
+
+from headwater.core.kept import kept
 
 SPACE = 1
 """`str.isspace`: where `str.split` divides words."""
@@ -51,7 +52,7 @@ SPECIALS = "#{.…" + BREAKS.replace("\n", "")
 TERMINALS = ".?!。．？！｡‼⁇⁈⁉‽﹒﹖﹗։؟۔।॥၊။።፧፨។៕᙮᠃᠉܀܁܂"
 
 
-@functools.cache
+@kept
 def classes() -> np.ndarray:
     """uint16 [0x110000]: the flags of every code point."""
     table = np.zeros(sys.maxunicode + 1, np.uint16)
@@ -72,7 +73,6 @@ def classes() -> np.ndarray:
     named = ((BREAKS, BREAK), (BULLETS, BULLET), (CLOSERS, CLOSER), (TERMINALS, TERMINAL), (SPECIALS, SPECIAL))
     for characters, flag in named:
         table[[ord(character) for character in characters]] |= flag
-    table.flags.writeable = False
     return table
 
 

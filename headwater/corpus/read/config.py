@@ -16,6 +16,7 @@ archive of a package index, whose sha256 stands in the recipe itself) or `links:
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
@@ -109,9 +110,7 @@ class PathSource(Reading):
 
     @property
     def label(self) -> str:
-        parts = [part for part in PurePosixPath(self.path[0].split("://")[-1]).parts if part not in ("/", ".", "..")]
-        fixed = [part for part in parts if not _is_glob(part)]
-        return self.name or (PurePosixPath(fixed[-1]).name.split(".")[0] if fixed else "") or "files"
+        return self.name or _label_of(self.path[0])
 
     def contents(self) -> dict[str, str]:
         """`{name of the file: content hash}`: a changed, new or lost file asks for a new corpus."""
@@ -201,6 +200,14 @@ Source = Annotated[
         custom_error_message="a source has either 'path:' (files), 'package:' (an archive of a package index) or 'links:'",
     ),
 ]
+
+
+@functools.lru_cache(maxsize=64)
+def _label_of(path: str) -> str:
+    """The last part of a path that is no pattern; asked for with every document."""
+    parts = [part for part in PurePosixPath(path.split("://")[-1]).parts if part not in ("/", ".", "..")]
+    fixed = [part for part in parts if not _is_glob(part)]
+    return (PurePosixPath(fixed[-1]).name.split(".")[0] if fixed else "") or "files"
 
 
 def _is_glob(text: str) -> bool:

@@ -78,23 +78,28 @@ def decode(data: bytes, where: str, html: bool = False, declared: str | None = N
 
     Raises HeadwaterError for empty and binary data (a page may have a stray NUL).
     """
+    return decoded(data, where, html, declared)[0]
+
+
+def decoded(data: bytes, where: str, html: bool = False, declared: str | None = None) -> tuple[str, bool]:
+    """`(text, whether the data is that text as UTF-8)`."""
     if not data:
         raise HeadwaterError("is empty", where=where, mend="delete it or leave it out of the source's pattern")
     for mark, encoding in MARKS:
         if data.startswith(mark):
-            return mend_surrogates(data.decode(encoding, errors="replace"))
+            return mend_surrogates(data.decode(encoding, errors="replace")), False
     _refuse_binary(data, where, html)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         start = error.start
     else:
-        return data.decode("iso2022_jp", errors="replace") if text.isascii() and JAPANESE in data else text
+        return (data.decode("iso2022_jp", errors="replace"), False) if text.isascii() and JAPANESE in data else (text, True)
     found = DECLARED.search(data, 0, 4096) if html else None
     for name in (declared, found.group(1).decode("ascii") if found else None):
         if name is not None and (fits := _declared(data, name.lower())) is not None:
-            return mend_surrogates(fits)
-    return mend_surrogates(_detected(data, start, where))
+            return mend_surrogates(fits), False
+    return mend_surrogates(_detected(data, start, where)), False
 
 
 def _refuse_binary(data: bytes, where: str, html: bool) -> None:

@@ -48,7 +48,8 @@ def documents_in(given: Input, source: Source, bad_rows: Counter[str]) -> Iterat
     parts = _numbered(found, given, source) if FORMATS[name].rows else _alone(found, source)
     for part, row in parts:
         if row.form == "html":
-            yield _document(given, source, part, Row(replaced(row.text, source.replace), row.fields, row.form))
+            replace = source.replace
+            yield _document(given, source, part, Row(replaced(row.text, replace), row.fields, row.form) if replace else row)
             continue
         pieces = cut(row.text, source.longest)
         for number, piece in enumerate(pieces, start=1):
@@ -161,6 +162,7 @@ def _document(given: Input, source: Source, part: str, row: Row) -> Document:
         created=known["created"],
         meta={mend_surrogates(key): _clean(value) for key, value in row.fields.items() if known.get(key) is None},
         form=row.form,
+        utf8=row.utf8,
     )
 
 

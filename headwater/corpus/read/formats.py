@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from headwater.core.errors import HeadwaterError
 from headwater.corpus.read.code import code
 from headwater.corpus.read.config import Reading
-from headwater.corpus.read.decode import decode
+from headwater.corpus.read.decode import decoded
 from headwater.corpus.read.epub import book
 from headwater.corpus.read.found import Found, Input, Passed, Row
 from headwater.corpus.read.latex import paper
@@ -48,7 +48,9 @@ class Format:
 
 
 def _page(given: Input, source: Reading) -> Iterator[Found]:
-    yield Row(decode(whole(given.file, given.where, LARGEST_PAGE), given.where, html=True), form="html")
+    data = whole(given.file, given.where, LARGEST_PAGE)
+    text, same = decoded(data, given.where, html=True)
+    yield Row(text, form="html", utf8=data if same else None)
 
 
 def _text(given: Input, source: Reading) -> Iterator[Found]:
@@ -76,11 +78,11 @@ def _warc(given: Input, source: Reading) -> Iterator[Found]:
             yield Passed(page.what)
             continue
         try:
-            text = decode(page.data, given.where, html=page.html, declared=page.charset)
+            text, same = decoded(page.data, given.where, html=page.html, declared=page.charset)
         except HeadwaterError:
             yield Passed(row=True)
             continue
-        yield Row(text, {"url": page.url, "created": page.created}, form="html" if page.html else "text")
+        yield Row(text, {"url": page.url, "created": page.created}, form="html" if page.html else "text", utf8=page.data if same else None)
 
 
 FORMATS: dict[str, Format] = {

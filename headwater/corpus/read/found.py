@@ -24,11 +24,12 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`form`: what the text is written in, `text` or `html`."""
+    """`form`: what the text is written in, `text` or `html`; `utf8`: the text in bytes, where the reader has them."""
 
     text: str
     fields: dict[str, Any] = field(default_factory=dict)
     form: str = "text"
+    utf8: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def size_of(url: str) -> int:
 def stream_of(url: str) -> Iterator[BinaryIO]:
     """A file as a stream that can be read from any place. Raises HeadwaterError when it cannot be opened, or its storage fails later."""
     with storage_trouble(url):
-        opened_file = fsspec.open(url, "rb", compression=None).open()
+        opened_file = open(url, "rb") if "://" not in url else fsspec.open(url, "rb", compression=None).open()  # noqa: SIM115
     with opened_file as file:
         yield file if "://" not in url else io.BufferedReader(_Remote(file, url), 1 << 20)
 

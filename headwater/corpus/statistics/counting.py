@@ -9,11 +9,11 @@ A word is known by 64 bits of its hash; of each the place where it came first is
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
 
 import numpy as np
 
 from headwater.core.compiled import njit
+from headwater.core.kept import kept
 
 TABLE = 0x32400
 """Code points below this have kinds; above there are no letters but of private use."""
@@ -29,7 +29,7 @@ WORDS, DIFFERENT, WORD_MARK, CHARACTERS, DIFFERENT_CHARACTERS, CHARACTER_MARK = 
 """Places in the kernel's state."""
 
 
-@lru_cache(maxsize=1)
+@kept
 def tables() -> tuple[np.ndarray, np.ndarray]:
     """uint8 [TABLE] kind and uint32 [TABLE] lower case of every code point."""
     kinds, lower = np.zeros(TABLE, np.uint8), np.arange(TABLE, dtype=np.uint32)

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from headwater.core.errors import HeadwaterError
 from headwater.model.config import ModelConfig
-from headwater.model.families.family import Family, Stored
+from headwater.model.families.common import block, head, inner_width, plain, plain_name, stored
+from headwater.model.families.family import Family, HuggingFace, Stored
 
-NORMS = {"attention_norm": "ln_1", "feed_forward_norm": "ln_2"}
-LINEARS = {
+BLOCK: dict[str, str | tuple[str, ...]] = {
+    "ln_1": "attention_norm",
     "attn.c_attn": ("attention.query", "attention.key", "attention.value"),
-    "attn.c_proj": ("attention.out",),
-    "mlp.c_fc": ("feed_forward.up",),
-    "mlp.c_proj": ("feed_forward.down",),
+    "attn.c_proj": "attention.out",
+    "ln_2": "feed_forward_norm",
+    "mlp.c_fc": "feed_forward.up",
+    "mlp.c_proj": "feed_forward.down",
 }
 
 
-def mismatch(config: ModelConfig) -> str | None:
-    if config.norm.kind != "layer":
-        return "GPT-2 has LayerNorm"
-    if config.positions.kind != "learned":
-        return "GPT-2 has learned positions"
-    if config.feed_forward.kind != "gelu":
-        return "GPT-2 has GELU"
-    if not config.biases:
-        return "GPT-2 has biases"
-    if config.key_heads != config.heads or config.heads * config.head_features != config.width:
-        return "GPT-2 has as many key heads as heads, which share the width"
-    return None
+def parse(theirs: HuggingFace) -> ModelConfig:
+    if theirs.get("scale_attn_by_inverse_layer_idx") or not theirs.get("scale_attn_weights", True):
+        raise HeadwaterError("scales its attention layer by layer, which Headwater's network does not", where="config.json",
+                             mend="open another checkpoint of GPT-2")  # fmt: skip
+    width = theirs["n_embd"]
+    return ModelConfig.model_validate(
+        {
+            "layers": theirs["n_layer"],
+            "width": width,
+            "heads": theirs["n_head"],
+            "context": theirs["n_positions"],
+            "feed_forward": plain(theirs.get("activation_function", "gelu_new"), theirs.get("n_inner") or 4 * width),
+            "norm": {"kind": "layer", "eps": theirs["layer_norm_epsilon"]},
+            "positions": {"kind": "learned"},
+            "biases": True,
+            "tied": theirs.get("tie_word_embeddings", True),
+            "dropout": theirs.get("resid_pdrop", 0.1),
+            "attention_dropout": theirs.get("attn_pdrop", 0.1),
+            "init": {"kind": "normal", "std": theirs.get("initializer_range", 0.02)},
+            "vocab_size": theirs["vocab_size"],
+        }
+    )
 
 
-def config(config: ModelConfig) -> dict[str, Any]:
-    assert config.feed_forward.kind == "gelu"
+def config(config: ModelConfig) -> HuggingFace:
     return {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
@@ -40,30 +50,25 @@ def config(config: ModelConfig) -> dict[str, Any]:
         "n_embd": config.width,
         "n_layer": config.layers,
         "n_head": config.heads,
-        "n_inner": config.feed_forward_width,
-        "activation_function": "gelu_new" if config.feed_forward.approximate == "tanh" else "gelu",
+        "n_inner": inner_width(config),
+        # With ReLU it is OPT that says it.
+        "activation_function": plain_name(config) if config.feed_forward.kind == "gelu" else "gelu_new",
         "layer_norm_epsilon": config.norm.eps,
-        "initializer_range": config.init.std,
+        "initializer_range": getattr(config.init, "std", 0.02),
         "embd_pdrop": config.dropout,
         "resid_pdrop": config.dropout,
-        "attn_pdrop": config.dropout,
+        "attn_pdrop": config.weight_dropout,
         "tie_word_embeddings": config.tied,
     }
 
 
 def tensors(config: ModelConfig) -> list[Stored]:
-    found = [Stored("transformer.wte.weight", ("embedding.weight",)), Stored("transformer.wpe.weight", ("positions.weight",))]
+    found = [*stored("transformer.wte", "embedding.tokens"), *stored("transformer.wpe", "embedding.positions")]
     for layer in range(config.layers):
-        there, here = f"transformer.h.{layer}", f"blocks.{layer}"
-        for ours, theirs in NORMS.items():
-            found += [Stored(f"{there}.{theirs}.{kind}", (f"{here}.{ours}.{kind}",)) for kind in ("weight", "bias")]
-        for theirs, parts in LINEARS.items():
-            found.append(Stored(f"{there}.{theirs}.weight", tuple(f"{here}.{part}.weight" for part in parts), transposed=True))
-            found.append(Stored(f"{there}.{theirs}.bias", tuple(f"{here}.{part}.bias" for part in parts)))
-    found += [Stored(f"transformer.ln_f.{kind}", (f"norm.{kind}",)) for kind in ("weight", "bias")]
-    if not config.tied:
-        found.append(Stored("lm_head.weight", ("unembedding.weight",)))
-    return found
+        found += block(config, f"transformer.h.{layer}", f"stack.blocks.{layer}", BLOCK, transposed=True)
+    return [*found, *stored("transformer.ln_f", "stack.norm", bias=True), *head(config, "lm_head")]
 
 
-GPT2 = Family("gpt2", mismatch, config, tensors)
+GPT2 = Family(
+    "gpt2", ("gpt2",), "GPT2LMHeadModel", parse, config, tensors, ignored=("*.attn.bias", "*.attn.masked_bias"), prefix="transformer."
+)

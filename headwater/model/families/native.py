@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from headwater.model.config import ModelConfig
-from headwater.model.families.family import Family, Stored
+from headwater.model.families.family import Family, HuggingFace, Stored
 
 
-def mismatch(config: ModelConfig) -> str | None:
-    return None
+def parse(theirs: HuggingFace) -> ModelConfig:
+    return ModelConfig.model_validate(theirs["headwater"])
 
 
-def config(config: ModelConfig) -> dict[str, Any]:
-    return {"model_type": "headwater", "vocab_size": config.vocabulary, "tie_word_embeddings": config.tied}
+def config(config: ModelConfig) -> HuggingFace:
+    return {
+        "model_type": "headwater",
+        "vocab_size": config.vocabulary,
+        "tie_word_embeddings": config.tied,
+        "headwater": config.model_dump(mode="json"),
+    }
 
 
 def tensors(config: ModelConfig) -> list[Stored]:
-    from headwater.model.init import shapes
+    from headwater.model.init import kept_shapes
 
-    return [Stored(name, (name,)) for name in shapes(config)]
+    return [Stored(name, (name,)) for name in kept_shapes(config)]
 
 
-NATIVE = Family("headwater", mismatch, config, tensors)
+NATIVE = Family("headwater", ("headwater",), "", parse, config, tensors)

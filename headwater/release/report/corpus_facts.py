@@ -210,3 +210,29 @@ class ClassifierFacts(Shape):
 
     labels: list[str]
     report: Trained
+
+
+class Kind(Shape):
+    """Of one detector: a kind of what was planted."""
+
+    planted: int
+    found: int
+
+
+class Detected(Shape):
+    """What was planted for a detector, how much of that it found, and how much else."""
+
+    detector: str
+    planted: int
+    found: int
+    false: int
+    recall: float | None = None
+    precision: float | None = None
+    kinds: dict[str, Kind] = Field(default={})
+
+
+class ProofFacts(Shape):
+    """corpus: proof.json"""
+
+    carriers: int
+    detectors: list[Detected]

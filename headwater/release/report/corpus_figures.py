@@ -1,4 +1,4 @@
-"""What is in the corpus, in figures and curves: lengths, vocabulary, sites, years, mixture, duplicates, measures.
+"""What is in the corpus, in figures and curves: lengths, vocabulary, sites, years, mixture, duplicates, measures, proof.
 
 Each part is a dict for `templates/corpus_figures.jinja`; a part whose file the stage did not write is absent.
 """
@@ -19,6 +19,7 @@ from headwater.release.report.corpus_facts import (
     Lengths,
     Measured,
     MixtureFacts,
+    ProofFacts,
     Stratum,
     Units,
     Vocabulary,
@@ -48,6 +49,7 @@ PARTS = (
     "duplicates",
     "contamination",
     "classifiers",
+    "proof",
 )
 QUANTILES = ("0.05", "0.25", "0.5", "0.75", "0.95")
 
@@ -67,6 +69,8 @@ def figures(stage: Stage, tokens: Stage | None, words: Words) -> tuple[dict[str,
         note = words("contamination_note", documents=words.many("document", contamination.contaminated_documents))
         body["contamination"] = {"note": note, "sets": sorted(contamination.sets.items())}
     body["classifiers"] = [row for name in CLASSIFIERS if (row := _classifier(stage, name, drawn, words)) is not None]
+    if (proof := stage.json("proof.json", ProofFacts)) is not None and proof.detectors:
+        body["proof"] = {"note": words("proof_note", documents=words.many("document", proof.carriers)), "detectors": proof.detectors}
     if (statistics := stage.json("statistics.json", CorpusStatistics)) is not None and statistics.documents:
         body["lengths"] = _lengths(statistics.lengths, drawn, words)
         body["vocabulary"] = _vocabulary(statistics.vocabulary, drawn, words)

@@ -10,8 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.corpus.duplicates import candidates
-from headwater.corpus.duplicates.candidates import WINDOW, columns, find_pairs, merged, pairs_of, unpacked
+from headwater.corpus.duplicates.candidates import WINDOW, columns, different, find_pairs, merged, pairs_of, unpacked
 from headwater.corpus.duplicates.config import Duplicates
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9)))
+def test_different_is_numpys_unique(values: list[int]) -> None:
+    given_values = np.array(values, np.uint64)
+    assert different(given_values).tolist() == np.unique(given_values).tolist() == sorted(set(values))
 
 
 def as_set(packed: np.ndarray) -> set[tuple[int, int]]:

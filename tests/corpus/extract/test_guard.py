@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
+from headwater.corpus.extract.blocks import PLACE
 from headwater.corpus.extract.guard import ATTRIBUTES, DEPTH, prepared, without_tags
+from headwater.corpus.extract.page import parsed
 
 
 @pytest.mark.parametrize(
@@ -117,3 +120,24 @@ def test_depth_is_never_less_than_the_parsers(parts: list[str]) -> None:
 def test_text_without_tags() -> None:
     assert without_tags(b"<p>a &amp; b</p><script>no()</script><style>no</style><strong>c</strong> 1 < 2") == "a & b\nc\n 1 < 2"
     assert without_tags(b"<a" * 100_000) == ""
+
+
+MORE = [
+    *("<pre>", "</pre>", "<p>", "<br>", "<td>", "<table>", "<li>", "<code>", '<script type="math/tex">', "<plaintext>", "<select>"),
+    *("  \n\t ", "\r\n\r\n", "&nbsp;", "</svg >", "<annotation encoding='application/x-tex'>", " style='display:none'", " hidden"),
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from([*PIECES, *MORE]), max_size=40))
+def test_the_scanner_sees_the_same_page(parts: list[str]) -> None:
+    """Elements, kinds of names, blocks and their text come out as from the whole page; but for the bytes where blocks begin in it."""
+    page = "".join(parts).encode()
+    lean = prepared(page)
+    assert lean is not None
+    whole, rest = parsed(page), parsed(lean)
+    assert rest.text.tobytes() == whole.text.tobytes()
+    assert rest.title == whole.title
+    assert np.array_equal(np.delete(rest.blocks, PLACE, axis=1), np.delete(whole.blocks, PLACE, axis=1))
+    for name in ("elements", "kinds", "counts"):
+        assert np.array_equal(getattr(rest, name), getattr(whole, name))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from headwater.corpus.document import Document, Span, batch_of, scores_of, spans_of
 from headwater.corpus.privacy.config import Privacy
 from headwater.corpus.privacy.detect import around, detector, rules_of, settle, spans_in
-from tests.corpus.privacy.planted import KINDS, planted
+from headwater.corpus.proof.private import KINDS, planted
 
 LABELLED = Path(__file__).with_name("labelled.jsonl")
 FRAGMENTS = [

@@ -16,7 +16,7 @@ from headwater.corpus.privacy.config import KINDS, Privacy
 from headwater.corpus.privacy.detect import spans_in
 from headwater.corpus.privacy.fakes import FAKES
 from headwater.corpus.privacy.replace import digest, plain, replacer
-from tests.corpus.privacy.planted import CARRIERS, MAKE
+from headwater.corpus.proof.private import LINES, MAKE
 from tests.corpus.privacy.test_detect import labelled
 
 TEXT = "写信给 li.wei@163.com 或 call 8.8.8.8 now"
@@ -74,7 +74,7 @@ def test_fakes_have_the_form_and_are_not_found_again(kind: str) -> None:
     replace = replacer(Privacy(replace="fake"))
     for _ in range(300):
         item = MAKE[kind](draw)
-        before, after = draw.choice(CARRIERS[kind]).split("{}")
+        before, after = draw.choice(LINES[kind]).split("{}")
         fake = replace(kind, item, "d")
         assert fake != item and fake == replace(kind, item, "other document")
         assert spans_in(before + fake + after, Privacy()) == [], (item, before + fake + after)

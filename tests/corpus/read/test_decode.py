@@ -7,7 +7,7 @@ import codecs
 import pytest
 
 from headwater.core.errors import HeadwaterError
-from headwater.corpus.read.decode import decode, mend_surrogates
+from headwater.corpus.read.decode import decode, decoded, mend_surrogates
 
 CHINESE = "话说天下大势，分久必合，合久必分。周末七国分争，并入于秦。及秦灭之后，楚、汉分争，又并入于汉。" * 3
 TRADITIONAL = "話說天下大勢，分久必合，合久必分。周末七國分爭，併入於秦。及秦滅之後，楚、漢分爭，又併入於漢。" * 3
@@ -105,3 +105,13 @@ def test_a_bom_is_not_part_of_the_text() -> None:
 def test_lone_surrogates_are_replaced() -> None:
     assert mend_surrogates("a\ud800b") == "a?b"
     assert mend_surrogates("好😀") == "好😀"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "iso2022_jp"])
+def test_it_says_whether_the_data_is_the_text_in_utf8(encoding: str) -> None:
+    text = JAPANESE if encoding == "iso2022_jp" else FRENCH
+    found, same = decoded(text.encode(encoding), "f", html=True)
+    assert found == text
+    assert same == (found.encode() == text.encode(encoding))
+    damaged, same = decoded(("é" * 200).encode() + b"\xff" + b"a" * 10, "f")
+    assert not same and damaged.startswith("é")

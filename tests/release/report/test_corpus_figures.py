@@ -118,6 +118,17 @@ def test_classifiers_and_contamination(fresh: Workspace, corpus: Path) -> None:
     assert (curve["x"], curve["y"]) == ([0.04, 0.97], [0.06, 0.93])
 
 
+def test_what_was_found_of_what_was_planted(fresh: Workspace, corpus: Path) -> None:
+    kinds = {"email": {"planted": 4, "found": 4}, "phone": {"planted": 4, "found": 3}}
+    rows = [{"detector": "privacy", "planted": 8, "found": 7, "false": 1, "recall": 0.875, "precision": 0.875, "kinds": kinds},
+            {"detector": "licences", "planted": 0, "found": 0, "false": 0, "recall": None, "precision": None}]  # fmt: skip
+    write_json(corpus / "proof.json", {"carriers": 68, "detectors": rows})
+    said = " ".join(seen(page(fresh, "en")).split())
+    assert "among 68 documents of this corpus" in said
+    assert "Personal data phone 3/4 8 7 87.5 % 1 87.5 %" in said and "Licences of code 0 0 – 0 –" in said
+    assert "植入检验" in seen(page(fresh, "zh"))
+
+
 def test_tokens_by_source(fresh: Workspace) -> None:
     index = fresh.root / "tokens" / "train.documents.parquet"
     rows = {"id": ["a", "b", "c"], "source": ["web", "wiki", "web"], "language": ["en"] * 3, "start": [0, 5, 10], "length": [5, 5, 30],
@@ -172,7 +183,7 @@ def test_a_corpus_without_words_dates_or_sites(fresh: Workspace, corpus: Path, t
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("file", ["statistics.json", "mixture.json", "duplicates.json", "contamination.json"])
+@pytest.mark.parametrize("file", ["statistics.json", "mixture.json", "duplicates.json", "contamination.json", "proof.json"])
 def test_a_damaged_file_is_a_sentence(fresh: Workspace, corpus: Path, file: str, write_damage: Callable[[Path], None]) -> None:
     write_damage(corpus / file)
     html = seen(page(fresh, "en"))

@@ -1,4 +1,7 @@
-"""Personal data made by rules of its own, for planting in real text; shares no code with the detector."""
+"""Personal data made by rules of its own, for planting in real text; shares no code with the detectors (privacy).
+
+In: a text, a kind, a source of draws. Out: the text with one line more, and where the item in it stands.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ def secret(draw: random.Random) -> str:
     return draw.choice(forms)
 
 
-CARRIERS = {
+LINES = {
     "email": ["Write to {} soon.", "邮箱是{}，请回复。", "<{}>", "contact={}"],
     "phone": ["Ring {} at noon.", "电话：{}。", "phone: {}", "联系人王五 {}"],
     "ip": ["from {} port 22", "服务器{}已重启", "host={}", "ping {}"],
@@ -123,7 +126,7 @@ MAKE = {
 def planted(text: str, kind: str, draw: random.Random) -> tuple[str, tuple[int, int, str]]:
     """The text with one more line that holds an item of the kind, and the item's span."""
     item = MAKE[kind](draw)
-    before, after = draw.choice(CARRIERS[kind]).split("{}")
+    before, after = draw.choice(LINES[kind]).split("{}")
     ends = [place for place, sign in enumerate(text) if sign == "\n"] or [len(text)]
     at = draw.choice(ends)
     start = at + 1 + len(before)

@@ -1,0 +1,140 @@
+"""The fine-tuning stage: a pretrained model gets a head for a task and learns from labelled examples, by the one training loop.
+
+    pretrain (a Model), or `base: path`, + rows of examples
+        ->  finetune (a Model whose headwater.json names its labels), metrics.json, predictions.jsonl of the held-out examples
+
+Each kind of task has a module of its own (finetune_texts.py …), which says how its examples stand in rows and how good answers are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from headwater.alignment.examples import gather
+from headwater.alignment.finetune_config import Finetune
+from headwater.alignment.finetune_lesson import Lesson, Taught
+from headwater.alignment.finetune_pairs import Pairs
+from headwater.alignment.finetune_spans import Spans
+from headwater.alignment.finetune_tags import Tags
+from headwater.alignment.finetune_texts import Texts
+from headwater.core.artifact import Outcome, Work
+from headwater.core.errors import HeadwaterError
+from headwater.core.storage import read_json, write_atomically, write_json
+from headwater.model import directory
+from headwater.model.directory import Model
+from headwater.model.heads import Sequences, Vocabulary
+from headwater.model.init import multipliers
+from headwater.model.network import Network
+from headwater.model.transfer import transfer
+from headwater.training.loop import train
+from headwater.training.loss import Loss
+
+KINDS: dict[str, Callable[[Lesson], Taught]] = {
+    "classification": Texts, "regression": Texts, "tagging": Tags, "span": Spans, "seq2seq": Pairs,
+}  # fmt: skip
+SHOWN = 3  # held-out examples that are said during training
+
+
+def run(config: Finetune, work: Work) -> Outcome:
+    base = _base(config, work)
+    kind = config.task.kind
+    if (reason := config.task.fits(base.config)) is not None:
+        raise HeadwaterError(f"this model cannot learn {kind}: {reason}", where="finetune.task")
+    found = gather(config, work.report)
+    lesson = Lesson(config, base.config, base.tokenizer, found, work.seed)
+    taught = KINDS[kind](lesson)
+    network = _with_head(base, taught, work)
+    counts = {**found.counts, **taught.counts}
+    for name, said in (("cut", "texts are longer than the model's context (or a limit of the task) and were cut"),
+                       ("too_long", "pairs do not fit into the model's context and were left out")):  # fmt: skip
+        if counts.get(name):
+            work.report.say(f"  finetune: {counts[name]:,} {said}", stage="finetune", **{name: counts[name]})
+    stopping = config.stopping
+    if stopping.figure == "bits_per_byte":  # what pretraining looks at, and there is no such figure here
+        stopping = stopping.model_copy(update={"figure": "loss"})
+    trained = train(
+        network,
+        taught.data,
+        Loss(config.loss),
+        config.model_copy(update={"stopping": stopping}),
+        work=work,
+        name="finetune",
+        validate=lambda: _rounded(taught.look(network, lesson.some)),
+        sample=lambda: _shown(taught, network, min(SHOWN, len(found.held_out))),
+        multipliers=multipliers(network.config),
+    )
+    network.eval()
+    with torch.no_grad():
+        taught.finish(network)
+        figures, answers = taught.judge(network)
+    figures = _rounded(figures)
+    write_atomically(work.path / "predictions.jsonl", "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers))
+    lineage = {"seed": work.seed, "task": config.task.model_dump(mode="json"), "labels": list(found.labels)}
+    directory.save(work.path, network, network.config, base.tokenizer, lineage=lineage)
+    _name_labels(work, found.labels)
+    metrics = {
+        "task": kind,
+        "labels": list(found.labels),
+        **counts,
+        "loss": trained.loss,
+        "validation": trained.validation,
+        "held_out_figures": figures,
+        "refused_steps": trained.refused,
+        "epochs": round(lesson.rows(trained.step)[0] / taught.rows_per_epoch, 3),
+        "frozen_parameters": trained.frozen,
+    }
+    write_json(work.path / "metrics.json", metrics)
+    leaked = f"; {counts['leaked']:,} of the held-out texts were learned too" if counts["leaked"] else ""
+    return Outcome(metrics, taught.told(figures) + leaked)
+
+
+def _base(config: Finetune, work: Work) -> Model:
+    if config.base is not None:
+        return directory.load(config.base)
+    if "pretrain" not in work.inputs:
+        raise HeadwaterError("there is no pretrained model to start from", where="finetune", mend="add a 'pretrain:' block, or name a base")
+    return directory.load(work.inputs["pretrain"].path)
+
+
+def _with_head(base: Model, taught: Taught, work: Work) -> Network:
+    """The base's body under a head of its own; BERT's dense layer before the head goes on where pretraining has made one."""
+    if taught.head == base.config.head and isinstance(base.network.output, Vocabulary):
+        return base.network
+    network = base.config.model_copy(update={"head": taught.head}).build(work.seed)
+    transfer(network, base, base.tokenizer, "body", work.seed)
+    ours, theirs = network.output, base.network.output
+    if isinstance(ours, Sequences) and isinstance(theirs, Vocabulary) and ours.dense is not None and theirs.pool is not None:
+        ours.dense.load_state_dict(theirs.pool.state_dict())
+    return network
+
+
+def _shown(taught: Taught, network: Network, count: int) -> Iterator[tuple[str, str]]:
+    for answer in taught.answer(network, range(count)):
+        said = answer.pop("said")
+        asked = next(answer[name] for name in ("question", "text", "source", "words") if name in answer)
+        yield _line(asked), _line(said)
+
+
+def _line(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list | tuple) else str(value)
+
+
+def _name_labels(work: Work, labels: tuple[str, ...]) -> None:
+    """The classes by name in config.json, where Hugging Face's pipelines look for them."""
+    if labels:
+        about = read_json(work.path / "config.json")
+        about |= {"id2label": {str(c): label for c, label in enumerate(labels)}, "label2id": {label: c for c, label in enumerate(labels)}}
+        write_json(work.path / "config.json", about)
+
+
+def _rounded(value: Any) -> Any:
+    """Figures to six digits: what lies behind depends on the machine."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    return [_rounded(inner) for inner in value] if isinstance(value, list) else value

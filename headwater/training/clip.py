@@ -1,0 +1,19 @@
+"""Gradients that are too long are cut: the whole to a norm, each value to a bound, or not at all. Out: the norm before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from torch import nn
+
+
+def clip(parameters: Iterable[nn.Parameter], limit: float | None, by: Literal["norm", "value"]) -> float:
+    """Cut the gradients in place; returns their norm before (Pascanu et al. 2013 for both ways)."""
+    moved = [parameter for parameter in parameters if parameter.grad is not None]
+    if limit is not None and by == "norm":
+        return float(nn.utils.clip_grad_norm_(moved, limit))
+    norm = float(nn.utils.get_total_norm([parameter.grad for parameter in moved if parameter.grad is not None]))
+    if limit is not None:
+        nn.utils.clip_grad_value_(moved, limit)
+    return norm
