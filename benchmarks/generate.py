@@ -2,13 +2,13 @@
 
     python benchmarks/generate.py [--quick] [--busy] [--compiled]
 
-Two GPT-2-like models (width 384; 6 layers and 14 million parameters, 12 layers and 28 million; `--quick`: the first alone), weights drawn
-at random, prompts of 64 tokens, 128 more (`--quick`: 64). A round is one call of generate of each side, in turns, for 1 row and for 16; a
-rate is tokens by seconds, the whole call with the reading of the prompt. `default` is transformers as it comes, in fp32; its tokens are
-asserted equal to ours in fp32. `best` is the fastest of its ways (dynamic or static cache; with --compiled its forward pass compiled, after a
-warm-up that is not counted) in the same precision as ours, fp32 or bf16. `--busy` counts processor time, for a machine that others use.
+GPT-2-like models with GPT-2's 12 layers, 12 and 28 million parameters (`--quick`: the first alone), weights drawn at random, prompts of
+16 tokens, 240 more (`--quick`: 112). A round is one call of generate of each side, in turns, for 1 row and for 16; a rate is tokens by
+seconds, the whole call with the reading of the prompt. `default` is transformers as it comes; in fp32 its tokens are asserted equal to
+ours. `best` is the fastest of its ways in the same precision (dynamic or static cache; with --compiled its forward pass compiled too,
+after a warm-up that is not counted). `--busy` counts processor time of one thread, for a machine that others use.
 
-Below the rates stands the limit: every token reads all weights once, so that one row cannot go faster than memory does; measured here by
+Below the rates stands the limit: every step reads all weights once, so that one row cannot go faster than memory does; measured here by
 summing a tensor as large as the weights. The last line's `ours` and `peer` are those of the model and batch with the least ratio, fp32.
 """
 
@@ -35,14 +35,14 @@ from headwater.model.families import family_of
 from headwater.model.families.family import store
 from headwater.model.network import Network
 
-PROMPT, VOCABULARY = 64, 8192
+PROMPT, VOCABULARY = 16, 8192
 CLOCK: list[Callable[[], float]] = [time.perf_counter]
 Way = Callable[[torch.Tensor], list[list[int]]]
 
 
-def config(layers: int) -> ModelConfig:
+def config(width: int) -> ModelConfig:
     return ModelConfig.model_validate(
-        {"layers": layers, "width": 384, "heads": 6, "context": 512, "vocab_size": VOCABULARY, "norm": {"kind": "layer"}, "biases": True,
+        {"layers": 12, "width": width, "heads": width // 64, "context": 256, "vocab_size": VOCABULARY, "norm": {"kind": "layer"}, "biases": True,
          "positions": {"kind": "learned"}, "feed_forward": {"kind": "gelu"}, "init": {"std": 0.1}}
     )  # fmt: skip
 
@@ -106,25 +106,25 @@ def ways(model: Any, count: int, compiled: bool) -> dict[str, Way]:
 
 
 def memory_rate(count: int) -> float:
-    """Numbers of 4 bytes that are read in a second."""
+    """How often so many numbers of 4 bytes are read in a second."""
     numbers = torch.ones(count)
     seconds = []
     for _ in range(20):
         start = CLOCK[0]()
         numbers.sum()
         seconds.append(CLOCK[0]() - start)
-    return count / min(seconds)
+    return 1 / min(seconds)
 
 
-def compare(layers: int, rows: int, count: int, rounds: int, compiled: bool) -> dict[str, Any]:
+def compare(width: int, rows: int, count: int, rounds: int, compiled: bool) -> dict[str, Any]:
     """Rates of one model and batch, by precision and side; fp32 tokens of both sides are asserted equal."""
-    network = config(layers).build(0).eval()
+    network = config(width).build(0).eval()
     prompts_BT = torch.randint(0, VOCABULARY, (rows, PROMPT), generator=torch.Generator().manual_seed(rows))
     rates: dict[str, list[float]] = {}
     chosen = {}
     for precision in ["fp32", "bf16"] if cpu_has_bf16() else ["fp32"]:
         network = network.to(torch.float32 if precision == "fp32" else torch.bfloat16)
-        model = peer(config(layers).build(0)).to(network.dtype)
+        model = peer(config(width).build(0)).to(network.dtype)
         their_ways = ways(model, count, compiled)
         chosen[precision] = fastest(their_ways, prompts_BT)
         sides = {"ours": ours(network, count), "default": their_ways["dynamic"], "best": their_ways[chosen[precision]]}
@@ -136,16 +136,16 @@ def compare(layers: int, rows: int, count: int, rounds: int, compiled: bool) -> 
                 rates.setdefault(f"{precision} {side}", []).append(rate)
             if precision == "fp32":
                 assert said["ours"] == said["default"], "the two sides say different things"
-    limit = rows * memory_rate(network_size(layers))
-    return {"layers": layers, "rows": rows, "best": chosen, "rates": rates, "limit": limit}
+    limit = rows * memory_rate(network_size(width))
+    return {"width": width, "rows": rows, "best": chosen, "rates": rates, "limit": limit}
 
 
-def network_size(layers: int) -> int:
-    return config(layers).parameter_count()
+def network_size(width: int) -> int:
+    return config(width).parameter_count()
 
 
 def shown(found: dict[str, Any]) -> None:
-    size = network_size(found["layers"]) / 1e6
+    size = network_size(found["width"]) / 1e6
     print(f"{size:.0f} M parameters, {found['rows']} rows (theirs at best: {found['best']})")
     for name, rates in found["rates"].items():
         precision, side = name.split()
@@ -166,12 +166,12 @@ def main() -> None:
         torch.set_num_threads(1)
     else:
         torch.set_num_threads(len(os.sched_getaffinity(0)))
-    count, rounds = (64, 3) if asked.quick else (128, 7)
+    count, rounds = (112, 3) if asked.quick else (240, 7)
     cases = []
     with contextlib.redirect_stdout(sys.stderr):
-        for layers in [6] if asked.quick else [6, 12]:
+        for width in [256] if asked.quick else [256, 384]:
             for rows in (1, 16):
-                cases.append(compare(layers, rows, count, rounds, asked.compiled))
+                cases.append(compare(width, rows, count, rounds, asked.compiled))
                 shown(cases[-1])
 
     def ratio(found: dict[str, Any], name: str) -> float:
@@ -180,7 +180,7 @@ def main() -> None:
 
     least = min(cases, key=lambda found: ratio(found, "fp32 default"))
     ratios = {
-        f"{network_size(found['layers']) / 1e6:.0f} M, {found['rows']} rows": {
+        f"{network_size(found['width']) / 1e6:.0f} M, {found['rows']} rows": {
             name: round(ratio(found, name), 3) for name in found["rates"] if not name.endswith("ours")
         }
         for found in cases

@@ -81,4 +81,4 @@ class Taught(Protocol):
 
 def compared(figure: str, worse: bool, baseline: str) -> str:
     """`worse`: not better than the baseline."""
-    return f"{figure}: no better than {baseline}" if worse else f"{figure} ({baseline})"
+    return f"{figure}: no surer than {baseline}" if worse else f"{figure} ({baseline})"

@@ -6,6 +6,7 @@ model is kept, both are put into its last layer (`finish`), which then speaks in
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -127,7 +128,9 @@ class Texts:
     def told(self, figures: dict[str, Any]) -> str:
         base, count = figures["baseline"], f"{len(self.held_out):,} held-out texts"
         if self.labels:
-            worse = figures["accuracy"] <= base["accuracy"]
+            # Guessing is often a little luckier than the commonest label: better is what lies two standard errors above it.
+            spread = math.sqrt(base["accuracy"] * (1 - base["accuracy"]) / len(self.held_out))
+            worse = figures["accuracy"] <= base["accuracy"] + 2 * spread and figures["accuracy"] < 1
             said = f"accuracy {figures['accuracy']:.3f}, macro F1 {figures['macro_f1']:.3f} on {count}"
             return compared(said, worse, f"the commonest label alone: {base['accuracy']:.3f}")
         correlation = "" if figures["pearson"] is None else f", Pearson {figures['pearson']:.3f}"

@@ -73,7 +73,7 @@ def run(config: Corpus, work: Work, measures: Callable[[Path], Mapping[str, Meas
         from headwater.corpus.proof.prove import prove
 
         files = sorted((work.path / "documents").glob("*.parquet"))
-        proof = prove(config, files, work.scratch, work.report)
+        proof = prove(config, files, work.scratch, work.report, related / INDEX)
         write_json(work.path / "proof.json", proof)
     summary = funnel.to_json()
     write_json(work.path / "funnel.json", summary)

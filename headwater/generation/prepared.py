@@ -25,7 +25,10 @@ from headwater.model.feed_forward import GatedUnit, PlainUnit
 from headwater.model.heads import Vocabulary
 from headwater.model.kernels import Lowered
 from headwater.model.network import Network
+from headwater.model.norms import Identity, LayerNorm, RMSNorm
 from headwater.tokens.batch import Inputs
+
+Function = Callable[[torch.Tensor], torch.Tensor]
 
 # Laying the weights out costs about as much as ten steps.
 WORTH_IT = 16
@@ -105,7 +108,7 @@ class Prepared:
     def _vocabulary(self, x_BD: torch.Tensor, weight_VD: torch.Tensor) -> torch.Tensor:
         output = self.network.output
         assert isinstance(output, Vocabulary)
-        return output.scaled(functional.linear(x_BD, weight_VD, output.bias).float())
+        return output.logits(x_BD, weight_VD)
 
 
 class Step:
@@ -114,40 +117,42 @@ class Step:
     def __init__(self, block: Block) -> None:
         attention, part = block.attention, block.feed_forward
         assert isinstance(attention, Attention) and isinstance(part, PlainUnit | GatedUnit)
+        self.first, self.second = _norm(block.attention_norm), _norm(block.feed_forward_norm)
+        self.norms = (attention.query_norm, attention.key_norm)
         self.width, self.scale = attention.head_width, attention.scores.scale
-        self.first, self.second = block.attention_norm, block.feed_forward_norm
-        self.norms = None if attention.query_norm is None else (attention.query_norm, attention.key_norm)
-        self.queries, self.keys = attention.query.out_features, attention.key.out_features
+        heads, keys = attention.query.out_features // self.width, attention.key.out_features // self.width
+        self.heads, self.shape = [heads, keys, keys], (keys, heads // keys, self.width)
         self.read = Product(attention.query, attention.key, attention.value)
         self.out = Product(attention.out)
         self.gated = isinstance(part, GatedUnit)
         self.up = Product(part.gate, part.up) if isinstance(part, GatedUnit) else Product(part.up)
-        self.f: Callable[[torch.Tensor], torch.Tensor] = part.f.forward if isinstance(part.f, nn.Module) else part.f
+        self.f: Function = part.f.forward if isinstance(part.f, nn.Module) else part.f
         self.down = Product(part.down)
 
     def __call__(self, layer: int, x_BD: torch.Tensor, frame: Frame, added: torch.Tensor | None, slots: Slots) -> torch.Tensor:
-        x_BD = self.out.onto(x_BD, self._gathered(layer, self.first.forward(x_BD), frame, added, slots))
-        assert self.second is not None
-        h_BF = self.up(self.second.forward(x_BD))
+        x_BD = self.out.onto(x_BD, self._gathered(layer, self.first(x_BD), frame, added, slots))
+        h_BF = self.up(self.second(x_BD))
         if self.gated:
             gate_BF, up_BF = h_BF.chunk(2, dim=-1)
-            return self.down.onto(x_BD, self.f(gate_BF) * up_BF)
+            return self.down.onto(x_BD, self.f(gate_BF).mul_(up_BF))
         return self.down.onto(x_BD, self.f(h_BF))
 
     def _gathered(self, layer: int, n_BD: torch.Tensor, frame: Frame, added: torch.Tensor | None, slots: Slots) -> torch.Tensor:
         """Attention before its output matrix. The G queries that share a key head stand as G queries of one head."""
-        q_BM, k_BN, v_BN = self.read(n_BD).split((self.queries, self.keys, self.keys), dim=-1)
-        q_BHK, k_BJK, v_BJK = (piece.unflatten(-1, (-1, self.width)) for piece in (q_BM, k_BN, v_BN))
-        if self.norms is not None:
-            q_BHK, k_BJK = self.norms[0](q_BHK), self.norms[1](k_BJK)
+        rows = len(n_BD)
+        q_BHK, k_BJK, v_BJK = self.read(n_BD).view(rows, -1, self.width).split_with_sizes(self.heads, 1)
+        query_norm, key_norm = self.norms
+        if query_norm is not None and key_norm is not None:
+            q_BHK, k_BJK = query_norm(q_BHK), key_norm(k_BJK)
         if frame.rotation is not None:
             q_BHK, k_BJK = (frame.rotation.apply(piece[:, None])[:, 0] for piece in (q_BHK, k_BJK))
         slots.write(layer, k_BJK, v_BJK)
-        q_BJGK = q_BHK.unflatten(1, (k_BJK.shape[1], -1))
         if added is not None and added.shape[1] > 1:
-            added = added.view(added.shape[0], *q_BJGK.shape[1:3], -1)
-        mixed_BJGK = functional.scaled_dot_product_attention(q_BJGK, slots.keys[layer], slots.values[layer], added, scale=self.scale)
-        return mixed_BJGK.flatten(1)
+            added = added.view(added.shape[0], *self.shape[:2], -1)
+        mixed_BJGK = functional.scaled_dot_product_attention(
+            q_BHK.view(rows, *self.shape), slots.keys[layer], slots.values[layer], added, scale=self.scale
+        )
+        return mixed_BJGK.view(rows, -1) if mixed_BJGK.is_contiguous() else mixed_BJGK.reshape(rows, -1)
 
 
 class Product:
@@ -164,6 +169,18 @@ class Product:
         """Added to the stream."""
         sum_BO = torch.addmm(stream_BO, x_BI, self.weight_IO)
         return sum_BO if self.bias_O is None else sum_BO.add_(self.bias_O)
+
+
+def _norm(module: nn.Module | None) -> Function:
+    """The norm as one operation on fp32 or bf16 as it comes."""
+    if isinstance(module, RMSNorm):
+        shape, weight, eps = module.weight.shape, module.weight, module.eps
+        return lambda x_BD: torch.rms_norm(x_BD, shape, weight, eps)
+    if isinstance(module, LayerNorm):
+        shape, weight, bias, eps = module.weight.shape, module.weight, module.bias, module.eps
+        return lambda x_BD: torch.layer_norm(x_BD, shape, weight, bias, eps)
+    assert isinstance(module, Identity)
+    return lambda x_BD: x_BD
 
 
 def _by_inputs(weight_OI: torch.Tensor) -> torch.Tensor:

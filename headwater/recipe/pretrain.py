@@ -19,7 +19,7 @@ from headwater.tokens.batch import Batch
 from headwater.tokens.shards import Shards
 from headwater.tokens.tokenizer import Tokenizer
 from headwater.training.loop import train
-from headwater.training.loss import Loss, mean_loss
+from headwater.training.loss import Loss, follows_rate, mean_loss
 from headwater.training.precision import autocast, resolve
 from headwater.training.ramp import first_row, size_at
 from headwater.training.telemetry import Told
@@ -103,8 +103,9 @@ def _of_text(network: Network, shards: Shards, config: Pretrain) -> dict[str, An
 def _of_rows(network: Network, batches: list[Batch], config: Pretrain) -> dict[str, Any]:
     """Nats per target of the fixed held-out rows, beside what knowing only the targets' frequencies would give."""
     with autocast(resolve(config.precision)):
-        loss = mean_loss(network, batches)
-    return {"loss": round(loss, 6), "unigram_entropy": round(unigram_entropy(batches), 6)}
+        loss, follows = mean_loss(network, batches), follows_rate(network, batches)
+    figures = {"loss": round(loss, 6), "unigram_entropy": round(unigram_entropy(batches), 6)}
+    return figures if follows is None else {**figures, "next_sentence": round(follows, 4)}
 
 
 def speak(network: Network, tokenizer: Tokenizer, prompts: tuple[str, ...], sampling: Sampling, seed: int) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from headwater.model.network import Network
 from headwater.tokens.batch import Batch, Inputs
 from headwater.tokens.masks import causal, full
 from headwater.training import loss as module
-from headwater.training.loss import Loss, mean_loss, token_loss
+from headwater.training.loss import Loss, follows_rate, mean_loss, token_loss
 from headwater.training.loss_config import LossConfig
 from headwater.training.precision import autocast
 
@@ -210,6 +210,18 @@ def test_next_sentence_is_berts_sum_of_two_means() -> None:
     follows = functional.cross_entropy(network.follows(network.hidden(batch.inputs)), batch.labels)
     expected = plainly(network, batch, LossConfig()).item() / weight + follows.item()
     assert token_loss(network, batch).item() / batch.weight == pytest.approx(expected, rel=1e-5)
+
+
+def test_held_out_figures_of_next_sentence_are_apart() -> None:
+    config, batch = labelled("next sentence")
+    network = config.build(0).eval()
+    without = dataclasses.replace(batch, labels=None)
+    assert mean_loss(network, [batch]) == mean_loss(network, [without]) < token_loss(network, batch).item() / batch.weight
+    assert batch.labels is not None
+    said = network.follows(network.hidden(batch.inputs)).argmax(-1)
+    told = dataclasses.replace(batch, labels=torch.cat([said[:2], 1 - said[2:]]))
+    assert follows_rate(network, [told, told]) == pytest.approx(2 / B)
+    assert follows_rate(shape().build(0).eval(), [without]) is None
 
 
 def test_losses_of_labels() -> None:

@@ -8,6 +8,7 @@ found / planted, precision found / (found + false); without anything to divide b
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,7 @@ from headwater.core.progress import Reporter
 from headwater.corpus import annotate, relate
 from headwater.corpus.annotated import Annotated
 from headwater.corpus.config import Corpus
+from headwater.corpus.contamination.config import INDEX
 from headwater.corpus.document import SCORE, Span, spans_of
 from headwater.corpus.engine.config import LocalEngine
 from headwater.corpus.language.identify import UNKNOWN
@@ -30,30 +32,36 @@ from headwater.corpus.proof.plant import LEAST, MOST, NOTHING, Plant, plants_of
 from headwater.corpus.read.config import PathSource
 
 CARRIERS = 160
+GROUPS = 16
 EXAMPLES = 2000
 """Examples of evaluation sets that are looked through for long ones."""
 TEXTS, CODE = "planted", "code"
 
 
-def prove(config: Corpus, documents: Sequence[Path], folder: Path, report: Reporter) -> dict[str, Any]:
-    """`{"carriers": how many, "detectors": [rows as above; with "kinds" where several kinds are planted]}`; `folder` is for scratch."""
+def prove(config: Corpus, documents: Sequence[Path], folder: Path, report: Reporter, index: Path | None = None) -> dict[str, Any]:
+    """`{"carriers": how many, "detectors": [rows as above; with "kinds" where several kinds are planted]}`.
+
+    `documents`: files of the finished corpus; `folder` is for scratch; `index`: of evaluation sets, the one that the corpus was searched
+    with (else one is built).
+    """
     texts = carriers_of(documents)
     plants = plants_of(config, texts, _examples(config))
     texts = texts[: 1 + max((plant.carrier for plant in plants if plant.carrier is not None), default=-1)]
-    said = _through(config, texts, plants, folder / "proof", report)
+    said = _through(config, texts, plants, folder / "proof", report, index)
     seen = Seen(said[: len(texts)], list(zip(plants, said[len(texts) :], strict=True)))
     return {"carriers": len(texts), "detectors": [_row(name, seen) for name in dict.fromkeys(plant.detector for plant in plants)]}
 
 
 def carriers_of(documents: Sequence[Path], count: int = CARRIERS) -> list[str]:
-    """Texts of the finished corpus that can carry something: those with the least hash of their id, whatever the order of files."""
+    """Texts that can carry something: of GROUPS row groups, evenly spaced over the corpus, those with the least hash of their id."""
+    places = [(path, group) for path in documents for group in range(pq.read_metadata(path).num_row_groups)]
+    chosen = {places[number * len(places) // GROUPS] for number in range(GROUPS)} if places else set()
     best: list[tuple[int, str]] = []
-    for path in documents:
-        for batch in pq.ParquetFile(path).iter_batches(columns=["id", "text"], batch_size=1024):
-            keys = [xxhash.xxh3_64_intdigest(id.encode()) for id in batch.column(0).to_pylist()]
-            border = best[-1][0] if len(best) == count else 1 << 64
-            texts = ((key, batch.column(1)[row].as_py()) for row, key in enumerate(keys) if key < border)
-            best = sorted(best + [(key, text) for key, text in texts if LEAST <= len(text) <= MOST])[:count]
+    for path, group in sorted(chosen):
+        with pq.ParquetFile(path) as file:
+            rows = file.read_row_group(group, ["id", "text"]).to_pylist()
+        keyed = [(xxhash.xxh3_64_intdigest(row["id"].encode()), row["text"]) for row in rows if LEAST <= len(row["text"]) <= MOST]
+        best = sorted(best + keyed)[:count]
     return [text for _, text in best]
 
 
@@ -88,7 +96,9 @@ class Seen:
     plants: list[tuple[Plant, Said]]
 
 
-def _through(config: Corpus, texts: Sequence[str], plants: Sequence[Plant], folder: Path, report: Reporter) -> list[Said]:
+def _through(
+    config: Corpus, texts: Sequence[str], plants: Sequence[Plant], folder: Path, report: Reporter, index: Path | None
+) -> list[Said]:
     """The carriers and then the plants as a corpus of their own: what was noted of each."""
     (folder / CODE).mkdir(parents=True)
     rows = [*texts, *(plant.text for plant in plants if plant.path is None)]
@@ -105,6 +115,8 @@ def _through(config: Corpus, texts: Sequence[str], plants: Sequence[Plant], fold
     works = [Work(folder / name, {}, 0, report) for name in ("annotate", "relate")]
     for work in works:
         work.path.mkdir()
+    if index is not None and config.contamination is not None:
+        shutil.copyfile(index, works[1].path / INDEX)
     annotate.run(small, works[0])
     relate.run_over(small, works[0].path, works[1])
     return list(_said(works[0].path, works[1].path))

@@ -17,7 +17,7 @@ from headwater.core.progress import Reporter
 from headwater.corpus.config import Corpus
 from headwater.corpus.document import with_spans
 from headwater.corpus.privacy import detect
-from headwater.corpus.proof.prove import carriers_of, prove
+from headwater.corpus.proof.prove import GROUPS, carriers_of, prove
 
 Make = Callable[..., Corpus]
 
@@ -111,22 +111,27 @@ def test_documents_that_are_no_duplicates_are_told(make_corpus: Make, documents:
     assert row["false"] > 10 and row["precision"] < 0.75
 
 
-def test_carriers_do_not_depend_on_files_and_their_order(documents: list[Path], tmp_path: Path) -> None:
+def test_carriers_come_from_all_over_the_corpus(documents: list[Path], tmp_path: Path) -> None:
     table = pq.read_table(documents[0])
-    halves = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    pq.write_table(table.slice(50), halves[0])
-    pq.write_table(table.slice(0, 50), halves[1])
-    assert carriers_of(documents, 20) == carriers_of(halves, 20)
     assert len(carriers_of(documents, 20)) == 20 and len(carriers_of(documents)) == 100
+    pq.write_table(table.slice(0, 50), tmp_path / "a.parquet", row_group_size=1)
+    pq.write_table(table.slice(50), tmp_path / "b.parquet", row_group_size=1)
+    found = carriers_of([tmp_path / "a.parquet", tmp_path / "b.parquet"])
+    assert len(found) == GROUPS, "of each row group one document: no more is read"
+    numbers = [table.column("text").to_pylist().index(text) for text in found]
+    assert min(numbers) < 10 and max(numbers) > 90
+    assert carriers_of([]) == []
 
 
-def test_the_figures_are_in_the_artifact(tmp_path: Path, make_corpus: Make, build: Callable[..., Artifact]) -> None:
-    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": essay(n)}) for n in range(40)))
-    artifact = build(make_corpus([{"path": str(tmp_path / "a.jsonl")}], quality={"rules": []}))
+def test_the_figures_are_in_the_artifact(tmp_path: Path, exam: Path, make_corpus: Make, build: Callable[..., Artifact]) -> None:
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": essay(n)}) for n in range(60)))
+    asked: dict[str, Any] = {"quality": {"rules": []}, "contamination": {"sets": [{"path": str(exam), "name": "exam"}]}}
+    artifact = build(make_corpus([{"path": str(tmp_path / "a.jsonl")}], **asked))
     proof = json.loads((artifact.path / "proof.json").read_text())
     assert artifact.manifest.metrics["proof"]["duplicates"] == {"recall": 1.0, "precision": 1.0}
-    assert {row["detector"] for row in proof["detectors"]} == {"duplicates", "languages", "decoding"}
-    off = build(make_corpus([{"path": str(tmp_path / "a.jsonl")}], quality={"rules": []}, proof=False))
+    assert {row["detector"] for row in proof["detectors"]} == {"duplicates", "languages", "decoding", "contamination"}
+    assert artifact.manifest.metrics["proof"]["contamination"] == {"recall": 1.0, "precision": 1.0}
+    off = build(make_corpus([{"path": str(tmp_path / "a.jsonl")}], **asked, proof=False))
     assert not (off.path / "proof.json").exists() and "proof" not in off.manifest.metrics
     names = {name: digest for name, digest in artifact.manifest.files.items() if name != "proof.json"}
     assert names == off.manifest.files, "the corpus is the same with and without"
