@@ -2,7 +2,7 @@
 
     python benchmarks/generate.py [--quick] [--busy] [--compiled]
 
-GPT-2-like models with GPT-2's 12 layers, 12 and 28 million parameters (`--quick`: the first alone), weights drawn at random, prompts of
+GPT-2-like models with GPT-2's 12 layers, 12 and 25 million parameters (`--quick`: the first alone), weights drawn at random, prompts of
 16 tokens, 240 more (`--quick`: 112). A round is one call of generate of each side, in turns, for 1 row and for 16; a rate is tokens by
 seconds, the whole call with the reading of the prompt. `default` is transformers as it comes; in fp32 its tokens are asserted equal to
 ours. `best` is the fastest of its ways in the same precision (dynamic or static cache; with --compiled its forward pass compiled too,
@@ -42,8 +42,8 @@ Way = Callable[[torch.Tensor], list[list[int]]]
 
 def config(width: int) -> ModelConfig:
     return ModelConfig.model_validate(
-        {"layers": 12, "width": width, "heads": width // 64, "context": 256, "vocab_size": VOCABULARY, "norm": {"kind": "layer"}, "biases": True,
-         "positions": {"kind": "learned"}, "feed_forward": {"kind": "gelu"}, "init": {"std": 0.1}}
+        {"layers": 12, "width": width, "heads": width // 64, "context": 256, "vocab_size": VOCABULARY, "biases": True,
+         "norm": {"kind": "layer"}, "positions": {"kind": "learned"}, "feed_forward": {"kind": "gelu"}, "init": {"std": 0.1}}
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from headwater.core.config import Config
 from headwater.corpus.read.config import Source
 from headwater.generation.sampling import Sampling
+from headwater.model.tuning_config import LoRA, contents_of
 from headwater.tokens.template import TEMPLATE
 from headwater.training.config import AdamW, Cosine, OptimizerConfig, ScheduleConfig, Training
 
@@ -18,8 +19,10 @@ class HeldOut(Config):
 
 
 class SFT(Training):
-    """Fine-tuning on dialogues, loss on the assistant's words only."""
+    """Fine-tuning on dialogues, loss on the assistant's words only (Ouyang et al. 2022): of all weights, or of adapters (Hu et al. 2022)."""
 
+    base: str | None = Field(default=None, min_length=1, description="a model directory; else the recipe's own pretrained model")
+    adapter: LoRA | None = Field(default=None, description="what learns in place of the weights; merged into them at the end")
     sources: tuple[Source, ...] = Field(min_length=1)
     template: str = TEMPLATE
     heldout: HeldOut = HeldOut()
@@ -27,3 +30,6 @@ class SFT(Training):
     schedule: ScheduleConfig = Cosine(warmup=20)
     prompts: tuple[str, ...] = ("Hello!", "你好！")
     sampling: Sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=60)
+
+    def contents(self) -> dict[str, str]:
+        return super().contents() if self.base is None else {**super().contents(), **contents_of(self.base, "base")}

@@ -107,11 +107,6 @@ class Gathered:
     counts: dict[str, int]
 
 
-def check(config: Finetune, report: Reporter) -> None:
-    """Find a mistake in the sources before hours of pretraining are spent."""
-    gather(config, report)
-
-
 def gather(config: Finetune, report: Reporter) -> Gathered:
     """Both sides and the labels. Raises HeadwaterError for whatever cannot be learned from or judged by."""
     examples, counts = _read(config.task, config.sources, "finetune.sources", report)

@@ -1,7 +1,8 @@
 """The fine-tuning stage: a pretrained model gets a head for a task and learns from labelled examples, by the one training loop.
 
     pretrain (a Model), or `base: path`, + rows of examples
-        ->  finetune (a Model whose headwater.json names its labels), metrics.json, predictions.jsonl of the held-out examples
+        ->  finetune (a Model whose headwater.json names its labels), metrics.json, predictions.jsonl of the held-out examples,
+            adapters.safetensors where adapters learned
 
 Each kind of task has a module of its own (finetune_texts.py …), which says how its examples stand in rows and how good answers are.
 """
@@ -23,13 +24,16 @@ from headwater.alignment.finetune_tags import Tags
 from headwater.alignment.finetune_texts import Texts
 from headwater.core.artifact import Outcome, Work
 from headwater.core.errors import HeadwaterError
+from headwater.core.progress import Reporter
 from headwater.core.storage import read_json, write_atomically, write_json
-from headwater.model import directory
+from headwater.model import adapters, directory
 from headwater.model.directory import Model
 from headwater.model.heads import Sequences, Vocabulary
 from headwater.model.init import multipliers
 from headwater.model.network import Network
 from headwater.model.transfer import transfer
+from headwater.model.tuning_config import LoRA, about
+from headwater.objectives.labelled import TextRows
 from headwater.training.loop import train
 from headwater.training.loss import Loss
 
@@ -39,15 +43,27 @@ KINDS: dict[str, Callable[[Lesson], Taught]] = {
 SHOWN = 3  # held-out examples that are said during training
 
 
+def check(config: Finetune, report: Reporter) -> None:
+    """Find a mistake in the examples or the base before hours of pretraining are spent."""
+    gather(config, report)
+    if config.base is not None:
+        about(config.base)
+        base = directory.load(config.base)
+        _fits(config, base)
+        if config.adapter is not None:
+            adapters.adapt(base.network, config.adapter)
+
+
 def run(config: Finetune, work: Work) -> Outcome:
-    base = _base(config, work)
+    base = directory.load(work.inputs["pretrain"].path if config.base is None else config.base)
     kind = config.task.kind
-    if (reason := config.task.fits(base.config)) is not None:
-        raise HeadwaterError(f"this model cannot learn {kind}: {reason}", where="finetune.task")
+    _fits(config, base)
     found = gather(config, work.report)
     lesson = Lesson(config, base.config, base.tokenizer, found, work.seed)
     taught = KINDS[kind](lesson)
-    network = _with_head(base, taught, work)
+    network = _with_head(base, taught, work.seed)
+    adapted = [] if config.adapter is None else adapters.adapt(network, _beside_head(config.adapter, network, base), work.seed)
+    learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     counts = {**found.counts, **taught.counts}
     for name, said in (("cut", "texts are longer than the model's context (or a limit of the task) and were cut"),
                        ("too_long", "pairs do not fit into the model's context and were left out")):  # fmt: skip
@@ -67,13 +83,21 @@ def run(config: Finetune, work: Work) -> Outcome:
         sample=lambda: _shown(taught, network, min(SHOWN, len(found.held_out))),
         multipliers=multipliers(network.config),
     )
+    if config.adapter is not None:
+        adapters.save_adapters(work.path, network, _beside_head(config.adapter, network, base), about(base.path)["weights"])
+        adapters.merge(network)
     network.eval()
     with torch.no_grad():
         taught.finish(network)
         figures, answers = taught.judge(network)
     figures = _rounded(figures)
     write_atomically(work.path / "predictions.jsonl", "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers))
-    lineage = {"seed": work.seed, "task": config.task.model_dump(mode="json"), "labels": list(found.labels)}
+    lineage = {
+        "base": about(base.path)["weights"],
+        "seed": work.seed,
+        "task": config.task.model_dump(mode="json"),
+        "labels": list(found.labels),
+    }
     directory.save(work.path, network, network.config, base.tokenizer, lineage=lineage)
     _name_labels(work, found.labels)
     metrics = {
@@ -85,27 +109,34 @@ def run(config: Finetune, work: Work) -> Outcome:
         "held_out_figures": figures,
         "refused_steps": trained.refused,
         "epochs": round(lesson.rows(trained.step)[0] / taught.rows_per_epoch, 3),
-        "frozen_parameters": trained.frozen,
+        "learned_parameters": learning - trained.frozen,
+        "adapted": adapted,
     }
     write_json(work.path / "metrics.json", metrics)
     leaked = f"; {counts['leaked']:,} of the held-out texts were learned too" if counts["leaked"] else ""
     return Outcome(metrics, taught.told(figures) + leaked)
 
 
-def _base(config: Finetune, work: Work) -> Model:
-    if config.base is not None:
-        return directory.load(config.base)
-    if "pretrain" not in work.inputs:
-        raise HeadwaterError("there is no pretrained model to start from", where="finetune", mend="add a 'pretrain:' block, or name a base")
-    return directory.load(work.inputs["pretrain"].path)
+def _fits(config: Finetune, base: Model) -> None:
+    """Raises HeadwaterError where this model cannot learn the task."""
+    if (reason := config.task.fits(base.config)) is not None:
+        raise HeadwaterError(f"cannot learn {config.task.kind}: {reason}", where=base.path)
+    if config.task.kind != "seq2seq":
+        TextRows.of(base.config, base.tokenizer)
 
 
-def _with_head(base: Model, taught: Taught, work: Work) -> Network:
+def _beside_head(adapter: LoRA, network: Network, base: Model) -> LoRA:
+    """A head that is new learns whole."""
+    head = () if network is base.network else ("output.*",)
+    return adapter.model_copy(update={"learned": (*adapter.learned, *head)})
+
+
+def _with_head(base: Model, taught: Taught, seed: int) -> Network:
     """The base's body under a head of its own; BERT's dense layer before the head goes on where pretraining has made one."""
     if taught.head == base.config.head and isinstance(base.network.output, Vocabulary):
         return base.network
-    network = base.config.model_copy(update={"head": taught.head}).build(work.seed)
-    transfer(network, base, base.tokenizer, "body", work.seed)
+    network = base.config.model_copy(update={"head": taught.head}).build(seed)
+    transfer(network, base, base.tokenizer, "body", seed)
     ours, theirs = network.output, base.network.output
     if isinstance(ours, Sequences) and isinstance(theirs, Vocabulary) and ours.dense is not None and theirs.pool is not None:
         ours.dense.load_state_dict(theirs.pool.state_dict())

@@ -15,8 +15,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from headwater.core.config import Config
-from headwater.corpus.read.config import LinkSource, PathSource, Reading, Source
+from headwater.corpus.read.config import LinkSource, Reading, Source
 from headwater.model.config import ModelConfig
+from headwater.model.tuning_config import LoRA, contents_of
 from headwater.objectives.config import Decay, Seq2Seq
 from headwater.training.config import AdamW, GuardConfig, Linear, OptimizerConfig, ScheduleConfig, Training
 from headwater.training.loss_config import LossConfig
@@ -24,10 +25,10 @@ from headwater.training.loss_config import LossConfig
 Pool = Literal["first", "last", "mean"]
 
 
-def _reads_texts(kind: str, model: ModelConfig) -> str | None:
+def _reads_texts(kind: str, model: ModelConfig, pool: Pool | None = None) -> str | None:
     if model.kind == "encoder-decoder":
         return f"{kind} is learned by one stack; take an encoder or a decoder, or write the label as a text by seq2seq"
-    return None
+    return "a decoder's first token has seen only itself; say pool: last" if model.kind == "decoder" and pool == "first" else None
 
 
 class Classification(Config):
@@ -47,7 +48,7 @@ class Classification(Config):
 
     def fits(self, model: ModelConfig) -> str | None:
         """None, or why this model cannot learn it."""
-        return _reads_texts(self.kind, model)
+        return _reads_texts(self.kind, model, self.pool)
 
 
 class Regression(Config):
@@ -60,7 +61,7 @@ class Regression(Config):
     pool: Pool | None = None
 
     def fits(self, model: ModelConfig) -> str | None:
-        return _reads_texts(self.kind, model)
+        return _reads_texts(self.kind, model, self.pool)
 
 
 class Tagging(Config):
@@ -139,6 +140,9 @@ class Finetune(Training):
     # Losses of few classes are near 0 but for the hard examples, which are what is left to learn: those are no accidents.
     guard: GuardConfig = GuardConfig(threshold=100.0)
     loss: LossConfig = LossConfig()
+    adapter: LoRA | None = Field(
+        default=None, description="what learns beside a new head in place of the weights; merged into them at the end"
+    )
     validation_examples: PositiveInt = Field(default=500, description="held-out examples looked at during training, evenly spaced")
 
     @model_validator(mode="after")
@@ -158,11 +162,8 @@ class Finetune(Training):
         return self
 
     def contents(self) -> dict[str, str]:
-        """With the base model's headwater.json, which holds the hashes of its weights and its tokenizer."""
-        if self.base is None:
-            return super().contents()
-        base = PathSource(path=[f"{self.base.rstrip('/')}/headwater.json"], name="base")
-        return {**super().contents(), **base.contents()}
+        """With the base model's."""
+        return {**super().contents(), **(contents_of(self.base, "base") if self.base is not None else {})}
 
 
 def _check_labels(labels: tuple[str, ...] | None) -> None:

@@ -1,6 +1,7 @@
 """The fine-tuning stage: a pretrained model learns to answer, by the one training loop.
 
-pretrain (a Model) + dialogues  ->  sft (a Model with a chat template), dialogues.train.jsonl, dialogues.heldout.jsonl
+pretrain (a Model), or `base: path`, + dialogues
+    ->  sft (a Model with a chat template), dialogues.train.jsonl, dialogues.heldout.jsonl, adapters.safetensors where adapters learned
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from headwater.alignment.config import SFT
+from headwater.alignment.dialogues import check as check_dialogues
 from headwater.alignment.dialogues import gather
 from headwater.core.artifact import Outcome, Work
 from headwater.core.errors import HeadwaterError
+from headwater.core.progress import Reporter
 from headwater.generation.generate import generate
-from headwater.model import directory
+from headwater.model import adapters, directory
+from headwater.model.directory import Model
 from headwater.model.network import Network
+from headwater.model.tuning_config import about
 from headwater.objectives.dialogue import Encoded, dialogue_rows, pack
 from headwater.tokens.batch import Batch
 from headwater.tokens.chat import Message, encode_dialogue
@@ -52,9 +57,22 @@ class DialogueData:
         return [self.ids[item] for row in self.chosen(step) for item in row]
 
 
+def check(config: SFT, report: Reporter) -> None:
+    """Find a mistake in the dialogues or the base before hours of pretraining are spent."""
+    check_dialogues(config, report)
+    if config.base is not None:
+        about(config.base)
+        base = _answering(directory.load(config.base))
+        if config.adapter is not None:
+            adapters.adapt(base.network, config.adapter)
+
+
 def run(config: SFT, work: Work) -> Outcome:
-    base = directory.load(work.inputs["pretrain"].path)
+    base = _answering(directory.load(work.inputs["pretrain"].path if config.base is None else config.base))
     network, tokenizer = base.network, base.tokenizer
+    if base.template not in (None, config.template):
+        said = "the base's chat template is replaced by the one of 'sft.template'"
+        work.report.say(f"sft: {said}", stage="sft", warning=said)
     room = base.config.context
     learned, held_out, counts = gather(config, work.path, work.report)
     encoded, kept = _fitting(learned, tokenizer, config.template, room)
@@ -66,6 +84,7 @@ def run(config: SFT, work: Work) -> Outcome:
             mend="shorten them, or lengthen pretrain.model.context",
         )
     counts["fitting"] = len(encoded) + len(encoded_held_out)
+    adapted = [] if config.adapter is None else adapters.adapt(network, config.adapter, work.seed)
     data = DialogueData(encoded, [dialogue.id for dialogue in kept], room, tokenizer.special("pad"), config.batch_size, work.seed)
     answer_bytes = sum(_answer_bytes(dialogue) for dialogue in kept_held_out)
     trained = train(
@@ -78,10 +97,28 @@ def run(config: SFT, work: Work) -> Outcome:
         validate=lambda: _held_out_loss(network, encoded_held_out, answer_bytes, room, tokenizer, largest(config.batch_size)),
         sample=lambda: _speak(network, tokenizer, config, work.seed),
     )
-    directory.save(work.path, network, base.config, tokenizer, config.template, lineage={"seed": work.seed})
     metrics = {**counts, "loss": trained.loss, "validation": trained.validation, "refused_steps": trained.refused}
     metrics["epochs"] = round(first_row(config.batch_size, trained.step, room) / len(data.rows), 3)
-    return Outcome(metrics, f"{len(encoded):,} dialogues, {trained.validation['bits_per_byte']:.3f} bits/byte on held-out answers")
+    summary = f"{len(encoded):,} dialogues, {trained.validation['bits_per_byte']:.3f} bits/byte on held-out answers"
+    if config.adapter is not None:
+        learned = sum(tensor.numel() for tensor in adapters.learned(network).values())
+        metrics |= {"adapted": adapted, "learned_parameters": learned}
+        summary += f", {learned:,} parameters beside {base.config.parameter_count():,} learned"
+        adapters.save_adapters(work.path, network, config.adapter, about(base.path)["weights"])
+        adapters.merge(network)
+    directory.save(work.path, network, base.config, tokenizer, config.template, lineage={"seed": work.seed})
+    return Outcome(metrics, summary)
+
+
+def _answering(base: Model) -> Model:
+    """The model, if it is one that can be taught to answer."""
+    kind, head = base.config.kind, base.config.head.kind
+    if kind == "decoder" and head == "lm":
+        return base
+    it = f"is an {kind}" if kind != "decoder" else f"has a head of the kind {head}"
+    raise HeadwaterError(
+        f"{it}, and sft teaches a decoder to answer in words", where=base.path, mend="teach it a task by a 'finetune:' block"
+    )
 
 
 def _fitting(dialogues: Sequence[Dialogue], tokenizer: Tokenizer, template: str, room: int) -> tuple[list[Encoded], list[Dialogue]]:

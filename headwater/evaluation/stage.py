@@ -33,6 +33,9 @@ SHOT_POOL = 500  # training documents, evenly spaced, that worked examples may c
 def run(config: Evaluate, work: Work) -> Outcome:
     """Write evaluation.json. Raises HeadwaterError when nothing is held out, or when inputs do not belong together."""
     model = directory.load(work.inputs["pretrain"].path)
+    if model.config.kind != "decoder":  # of a workspace whose recipe is not at hand; a recipe's own is refused when it is read
+        raise HeadwaterError(f"evaluate measures plain text, which this {model.config.kind} does not write", where=model.path,
+                             mend="leave 'evaluate' out")  # fmt: skip
     corpus = work.inputs["corpus"].path
     training, held_out = (Shards.open(work.inputs["tokens"].path, split) for split in ("train", "validation"))
     rows = chosen(held_out, config.documents)

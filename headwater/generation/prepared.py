@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from headwater.model.adapters import Adapted
 from headwater.model.attention import Attention, Frame
 from headwater.model.block import Block
 from headwater.model.cache import KVCache
@@ -37,7 +38,8 @@ WORTH_IT = 16
 def prepare(network: Network, steps: int) -> Prepared | None:
     """None where it would not pay, or where the network has parts that only it knows."""
     casts = torch.is_autocast_enabled(network.device.type)
-    if steps < WORTH_IT or network.device.type != "cpu" or casts or not known(network.config):
+    adapted = any(isinstance(module, Adapted) for module in network.modules())  # their share stands in no matrix of the layer's own
+    if steps < WORTH_IT or network.device.type != "cpu" or casts or adapted or not known(network.config):
         return None
     with torch.inference_mode():
         return Prepared(network)

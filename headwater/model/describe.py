@@ -26,6 +26,15 @@ PARTS = {  # the first whose words all stand in a parameter's name
     "head": ("output.",),
     "further heads": ("ahead.",),
 }
+# Tables are read at a row, and biases are added: neither is multiplied.
+LOOKED_UP = (
+    "embedding.tokens.weight",
+    "embedding.positions.weight",
+    "embedding.blocks.weight",
+    "embedding.types.weight",
+    "table.weight",
+    "_bias",
+)
 ADAM_BYTES = 16  # a parameter's fp32 weight, gradient and two moments
 
 
@@ -70,7 +79,7 @@ def describe(config: ModelConfig) -> Description:
     order = [*PARTS, "experts"]
     parts = dict(sorted(parts.items(), key=lambda item: order.index(item[0])))
     idle = _idle(config, found)
-    multiplied = sum(math.prod(shape) for name, shape in found.items() if len(shape) >= 2 and not name.startswith("embedding."))
+    multiplied = sum(math.prod(shape) for name, shape in found.items() if len(shape) >= 2 and not name.endswith(LOOKED_UP))
     if config.tied and config.head.kind in ("lm", "mlm"):
         multiplied += config.vocabulary * config.table_width
     attention = _attention_flops(config)

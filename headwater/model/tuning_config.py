@@ -5,11 +5,38 @@ In: sub-blocks of a recipe. Out: configs that model/transfer.py and model/adapte
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from headwater.core.config import Config
+from headwater.core.errors import HeadwaterError
+from headwater.core.storage import hash_file, read_json
+
+ABOUT = "headwater.json"
+
+
+def about(folder: str | Path) -> dict[str, Any]:
+    """A model directory's headwater.json. Raises HeadwaterError where the folder is none, or another's checkpoint."""
+    file = Path(folder) / ABOUT
+    if file.is_file():
+        found = read_json(file)
+        if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
+            raise HeadwaterError("does not describe a model", where=file, mend="it was damaged: make or import the model again")
+        return found
+    if not Path(folder).is_dir():
+        raise HeadwaterError("no such model directory", where=folder, mend="name one that `headwater run` or `headwater import` made")
+    if (Path(folder) / "config.json").is_file():
+        raise HeadwaterError("is a checkpoint of Hugging Face's, no model directory yet", where=folder,
+                             mend=f"`headwater import {folder} models/{Path(folder).name}` makes one")  # fmt: skip
+    raise HeadwaterError(f"is no model directory (it has no {ABOUT})", where=folder, mend="name one that `headwater run` or `headwater import` made")
+
+
+def contents_of(folder: str, label: str) -> dict[str, str]:
+    """`{file: content hash}` of the one file that stands for all of a model directory: it holds the hashes of weights and tokenizer."""
+    about(folder)
+    return {f"{label}/{ABOUT}": hash_file(str(Path(folder) / ABOUT))}
 
 
 class InitFrom(Config):
@@ -23,6 +50,9 @@ class InitFrom(Config):
     model: str = Field(min_length=1, description="a model directory")
     parts: Literal["all", "body", "embedding"] = "all"
 
+    def contents(self) -> dict[str, str]:
+        return contents_of(self.model, "init_from")
+
 
 class LoRA(Config):
     """Low-rank adapters (Hu et al. 2022): the weights W stay, and W + alpha/rank · B A is what computes; only A and B learn.
@@ -31,6 +61,7 @@ class LoRA(Config):
     in 4 (NF4 in blocks, Dettmers et al. 2023, section 3).
     """
 
+    kind: Literal["lora"] = "lora"
     rank: PositiveInt = 8
     alpha: PositiveFloat = 16.0
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="of what A reads")

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from headwater.core.artifact import Outcome, Work
+from headwater.core.progress import Reporter
 from headwater.evaluation.perplexity import bits_per_byte
 from headwater.generation.generate import generate
 from headwater.generation.sampling import Sampling
 from headwater.model import directory
-from headwater.model.init import multipliers
+from headwater.model.init import empty, multipliers
 from headwater.model.network import Network
+from headwater.model.transfer import transfer
+from headwater.model.tuning_config import about
 from headwater.objectives.build import build
 from headwater.objectives.data import TextData, held_out, unigram_entropy
 from headwater.recipe.pretrain_config import Pretrain
@@ -25,6 +28,16 @@ from headwater.training.ramp import first_row, size_at
 from headwater.training.telemetry import Told
 
 
+def check(config: Pretrain, report: Reporter) -> None:
+    """Open the model that a run starts from and see that its weights fit, before time is spent on the corpus."""
+    if config.init_from is None:
+        return
+    about(config.init_from.model)
+    source = directory.load(config.init_from.model)
+    rows = max(config.model.vocab_size or 0, source.tokenizer.vocab_size)
+    transfer(empty(config.model.with_vocabulary(rows)), source, source.tokenizer, config.init_from.parts)
+
+
 def run(config: Pretrain, work: Work) -> Outcome:
     """tokenizer, tokens -> a Model directory with metrics.jsonl and samples.jsonl."""
     tokenizer = Tokenizer.load(work.inputs["tokenizer"].path / "tokenizer.json")
@@ -32,6 +45,7 @@ def run(config: Pretrain, work: Work) -> Outcome:
     architecture = config.model if config.model.vocab_size is not None else config.model.with_vocabulary(tokenizer.vocab_size)
     objective = build(config.objective, architecture, tokenizer, "pretrain.objective")
     network = architecture.build(work.seed)
+    lineage = {"seed": work.seed, "objective": config.objective.kind, **_begin(network, tokenizer, config, work)}
     raw = config.objective.raw_length(architecture)
     data = TextData(
         objective,
@@ -58,7 +72,7 @@ def run(config: Pretrain, work: Work) -> Outcome:
         multipliers=multipliers(architecture),
         told=told,
     )
-    directory.save(work.path, network, architecture, tokenizer, lineage={"seed": work.seed, "objective": config.objective.kind})
+    directory.save(work.path, network, architecture, tokenizer, lineage=lineage)
     count, read = architecture.parameter_count(), first_row(config.batch_size, trained.step, raw)
     metrics = {
         "parameters": count,
@@ -71,6 +85,18 @@ def run(config: Pretrain, work: Work) -> Outcome:
     }
     size = f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
     return Outcome(metrics, f"{size} parameters, {_said(trained.validation)}")
+
+
+def _begin(network: Network, tokenizer: Tokenizer, config: Pretrain, work: Work) -> dict[str, Any]:
+    """Put in another model's weights, where the recipe names one; what headwater.json says of it."""
+    start = config.init_from
+    if start is None:
+        return {}
+    drawn = transfer(network, directory.load(start.model), tokenizer, start.parts, work.seed)
+    of = len(network.state_dict())
+    said = f"{of - len(drawn)} of {of} tensors begin as in {start.model}"
+    work.report.say(f"pretrain: {said}", stage="pretrain", drawn=drawn)
+    return {"init_from": {"parts": start.parts, "weights": about(start.model)["weights"]}}
 
 
 def _micro(config: Pretrain) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from headwater.generation.sampling import Sampling
 from headwater.model.config import ModelConfig
+from headwater.model.tuning_config import InitFrom, about
 from headwater.objectives.config import Causal, Mixture, TextObjective
 from headwater.training.config import Training
 from headwater.training.loss_config import LossConfig
@@ -16,15 +17,27 @@ LANGUAGE = ("causal", "multi_token", "fim")  # what a decoder learns by them is 
 
 
 class Pretrain(Training):
-    """One network, one objective (or a mixture), the corpus's tokens."""
+    """One network, one objective (or a mixture), the corpus's tokens; it starts from drawn weights or from another's (Howard and Ruder 2018)."""
 
-    model: ModelConfig
+    model: ModelConfig = Field(description="may be left out where init_from gives all of it")
+    init_from: InitFrom | None = None
     objective: Annotated[TextObjective | Mixture, Field(discriminator="kind")] = Causal()
     loss: LossConfig = LossConfig()
     validation_documents: PositiveInt = Field(default=200, description="held-out documents scored during training, evenly spaced")
     validation_rows: PositiveInt = Field(default=128, description="held-out rows of an objective that is not plain text's, evenly spaced")
     prompts: tuple[str, ...] = ("",)
     sampling: Sampling = Sampling(temperature=0.8, top_p=0.95, max_tokens=100)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_what_it_starts_from(cls, data: Any) -> Any:
+        """Without `model` it is the one whose weights are taken, over the vocabulary of the recipe's tokenizer."""
+        start = data.get("init_from") if isinstance(data, dict) and "model" not in data else None
+        if isinstance(start, InitFrom):
+            start = start.model_dump()
+        if isinstance(start, dict) and isinstance(start.get("model"), str) and start.get("parts", "all") != "embedding":
+            return {**data, "model": {**about(start["model"])["config"], "vocab_size": None}}
+        return data
 
     @model_validator(mode="after")
     def _can_be_learned(self) -> Self:

@@ -45,13 +45,24 @@ class Recipe(Config):
         return self
 
     @model_validator(mode="after")
-    def _finetune_has_a_base(self) -> Self:
-        if self.finetune is None or self.finetune.base is not None:
+    def _finetune_fits_the_model(self) -> Self:
+        """The recipe's own; another is looked at when it is opened."""
+        if self.finetune is None or self.finetune.base is not None or self.pretrain is None:
             return self
-        if self.pretrain is None:
-            raise ValueError("finetune starts from a pretrained model; add a 'pretrain:' block, or say finetune.base")
         if (reason := self.finetune.task.fits(self.pretrain.model)) is not None:
             raise ValueError(f"the pretrained model cannot learn {self.finetune.task.kind}: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _writes_what_is_asked_of_it(self) -> Self:
+        """Of the recipe's own model; another's is looked at when it is opened."""
+        model = self.pretrain.model if self.pretrain else None
+        if model is None or model.kind == "decoder":
+            return self
+        if self.sft is not None and self.sft.base is None:
+            raise ValueError(f"sft teaches a decoder to answer, and this model is an {model.kind}; teach it a task by a 'finetune:' block")
+        if self.evaluate is not None:
+            raise ValueError(f"evaluate measures plain text, which this {model.kind} does not write; leave 'evaluate' out")
         return self
 
     @model_validator(mode="after")

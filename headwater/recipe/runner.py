@@ -100,7 +100,11 @@ def _check(stages: list[Stage], recipe: Recipe, report: Reporter) -> None:
 def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[str, Artifact]) -> dict[str, Artifact]:
     """The artifacts that a stage is made from: of this run, else the workspace's current ones."""
     found: dict[str, Artifact] = {}
+    tuned = recipe.sft if stage.name == "release" else getattr(recipe, stage.key)
+    based = getattr(tuned, "base", None) is not None  # on the user's model, which stands in place of the recipe's own
     for name in (*stage.needs, *stage.takes):
+        if based and name == "pretrain":
+            continue
         artifact = made.get(name) or workspace.current(name)
         if artifact is not None and (name in stage.needs or getattr(recipe, stage_named(name).key) is not None):
             found[name] = artifact

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headwater.alignment.examples import Gathered, Labelled, Question, Tagged, check, gather
+from headwater.alignment.examples import Gathered, Labelled, Question, Tagged, gather
 from headwater.alignment.finetune_config import Finetune
 from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
@@ -117,7 +117,7 @@ def test_numbers_from_a_table(tmp_path: Path) -> None:
         ),
         ({"kind": "classification"}, [{"text": "a", "label": 1}, {"text": "a", "label": 2}], "all examples have the same text"),
         ({"kind": "classification", "labels": ["a", "c"]}, CLASSES, "has the label 'b', which finetune.task.labels lacks"),
-        ({"kind": "classification"}, [], "the sources have no labelled example"),
+        ({"kind": "classification"}, [], "d.jsonl: is empty"),
         ({"kind": "classification"}, [3], "d.jsonl:1: is not an object with fields"),
         ({"kind": "regression"}, [{"text": "a", "label": "warm"}], "d.jsonl:1: the field 'label' holds no number (warm)"),
         ({"kind": "regression"}, [{"text": "a", "label": float("nan")}], "d.jsonl:1: the field 'label' holds no number (nan)"),
@@ -162,16 +162,10 @@ def test_damaged_files(tmp_path: Path) -> None:
         ("d.txt", b"a", "is no file of labelled rows"),
         ("d.conll", b"alone\n", "d.conll:1: is not a word and its tag"),
         ("d.json", b'{"a": 1}', "is not a list of rows"),
+        ("f.json", b"[]", "the sources have no labelled example"),
         ("e.jsonl", b'{"a": \n', "e.jsonl:1: is not valid JSON"),
     ):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(HeadwaterError) as caught:
             gathered(tmp_path / name, {"kind": "classification"})
         assert said in str(caught.value)
-
-
-def test_check_looks_before_anything_is_trained(tmp_path: Path) -> None:
-    (tmp_path / "d.jsonl").write_text('{"text": "a", "label": 1}\n')
-    config = Finetune.model_validate({"task": {"kind": "classification"}, "sources": [{"path": str(tmp_path / "d.jsonl")}], "steps": 50})
-    with pytest.raises(HeadwaterError):
-        check(config, Reporter())

@@ -58,9 +58,13 @@ def test_which_architecture_can_learn_which_task(task: str, model: str, reason: 
     assert found is None if reason is None else found is not None and reason in found
 
 
+def test_a_decoder_is_not_read_at_its_first_token() -> None:
+    task = Finetune.model_validate({**BLOCK, "task": {"kind": "regression", "pool": "first"}}).task
+    assert task.fits(ModelConfig(kind="encoder")) is None
+    assert "say pool: last" in (task.fits(ModelConfig(kind="decoder")) or "")
+
+
 def test_a_recipe_is_refused_before_its_corpus_is_read() -> None:
-    with pytest.raises(HeadwaterError, match="finetune starts from a pretrained model"):
-        validate(Recipe, {"finetune": BLOCK})
     pretrain = {"model": {"kind": "encoder", "head": {"kind": "mlm"}}, "objective": {"kind": "masked"}, "steps": 900}
     with pytest.raises(HeadwaterError, match="the pretrained model cannot learn seq2seq"):
         validate(Recipe, {"pretrain": pretrain, "finetune": {**BLOCK, "task": {"kind": "seq2seq"}}})
@@ -68,12 +72,12 @@ def test_a_recipe_is_refused_before_its_corpus_is_read() -> None:
 
 
 def test_the_base_and_the_examples_are_of_the_question(tmp_path: Path) -> None:
-    (tmp_path / "headwater.json").write_text("{}")
+    (tmp_path / "headwater.json").write_text('{"config": {}}')
     (tmp_path / "d.jsonl").write_text("{}")
     block = {**BLOCK, "base": str(tmp_path), "sources": [{"path": str(tmp_path / "d.jsonl")}]}
     before = Finetune.model_validate(block).contents()
     assert set(before) == {"base/headwater.json", "d/d.jsonl"}
-    (tmp_path / "headwater.json").write_text("{ }")
+    (tmp_path / "headwater.json").write_text('{"config": {} }')
     assert Finetune.model_validate(block).contents() != before
-    with pytest.raises(HeadwaterError, match="no such file"):
+    with pytest.raises(HeadwaterError, match="no such model directory"):
         Finetune.model_validate({**block, "base": str(tmp_path / "none")}).contents()

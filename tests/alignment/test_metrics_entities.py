@@ -41,8 +41,8 @@ def test_names_that_were_written_are_read(chunks: list[tuple[str, int]]) -> None
 
 def test_figures_of_seqeval_s_own_example() -> None:
     """seqeval's README: F1 0.50, MISC 0.00 and PER 1.00."""
-    true = ["O O O B-MISC I-MISC I-MISC O".split(), "B-PER I-PER O".split()]
-    said = ["O O B-MISC I-MISC I-MISC I-MISC O".split(), "B-PER I-PER O".split()]
+    true = [["O", "O", "O", "B-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
+    said = [["O", "O", "B-MISC", "I-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
     found = of_entities(true, said)
     assert found["entity_f1"] == found["entity_precision"] == found["entity_recall"] == 0.5
     assert found["by_type"] == {"MISC": {"f1": 0.0, "count": 1}, "PER": {"f1": 1.0, "count": 1}}

@@ -1,4 +1,4 @@
-"""Fine-tuning: who is held out, what is cut, what is learned."""
+"""Fine-tuning: who is held out, what is cut, what is learned, and by which weights."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from headwater.alignment.config import SFT
 from headwater.alignment.dialogues import gather
-from headwater.alignment.sft import DialogueData, _fitting
+from headwater.alignment.sft import DialogueData, _fitting, check, run
+from headwater.core.artifact import Outcome, Work, hash_files
+from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
+from headwater.core.storage import read_json, read_jsonl, write_json
+from headwater.generation.generate import generate
+from headwater.generation.sampling import Sampling
+from headwater.model import directory
+from headwater.model.adapters import adapt, learned, load_adapters, merge
+from headwater.model.config import ModelConfig
+from headwater.model.tuning_config import LoRA
 from headwater.tokens.chat import Message
 from headwater.tokens.config import Bytes
 from headwater.tokens.dialogues import Dialogue
@@ -84,3 +94,116 @@ def test_of_a_few_dialogues_one_prompt_is_held_out(tmp_path: Path) -> None:
         assert learned
         assert held_out
         assert len(learned) + len(held_out) == count
+
+
+LORA: dict[str, Any] = {"kind": "lora", "rank": 4, "alpha": 64, "dropout": 0.1}
+
+
+def base(folder: Path, **changes: Any) -> Path:
+    config = ModelConfig.model_validate({"layers": 2, "width": 32, "heads": 2, "context": 64, **changes}).with_vocabulary(BYTES.vocab_size)
+    directory.save(folder, config.build(1), config, BYTES)
+    return folder
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.out, self.base = folder / "out", base(folder / "base")
+        self.file = folder / "d.jsonl"
+        pairs = [(f"{number}?", f"river {number % 3}") for number in range(60)]
+        self.file.write_text("".join(json.dumps({"prompt": prompt, "answer": answer}) + "\n" for prompt, answer in pairs))
+
+    def config(self, **changes: Any) -> SFT:
+        training = {"steps": 20, "batch_size": 4, "optimizer": {"kind": "adamw", "lr": 1e-2}, "schedule": {"warmup": 2},
+                    "validate_every": 10, "checkpoint_every": 4, "precision": "fp32"}  # fmt: skip
+        return SFT.model_validate({"base": str(self.base), "sources": [{"path": str(self.file)}], "prompts": ["1?"], **training, **changes})
+
+    def __call__(self, **changes: Any) -> Outcome:
+        self.out.mkdir(exist_ok=True)
+        return run(self.config(**changes), Work(self.out, {}, 1, Reporter()))
+
+    def losses(self) -> list[float]:
+        return [row["loss"] for row in read_jsonl(self.out / "metrics.jsonl") if row["kind"] == "validation"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    torch.set_num_threads(1)
+    return Bench(tmp_path)
+
+
+def test_a_base_stands_in_place_of_the_recipes_own_model(bench: Bench) -> None:
+    bench()
+    assert bench.losses()[-1] < 0.8 * bench.losses()[0]
+    assert directory.load(bench.out).template == TEMPLATE
+    before = bench.config().contents()
+    assert "base/headwater.json" in before
+    base(bench.base, norm={"eps": 1e-3})
+    assert bench.config().contents() != before
+
+
+@pytest.mark.parametrize("kept", ["as-is", "nf4"])
+def test_adapters_learn_alone_and_are_merged(bench: Bench, kept: str) -> None:
+    outcome = bench(adapter={**LORA, "base": kept})
+    assert bench.losses()[-1] < 0.9 * bench.losses()[0]
+    assert outcome.metrics["learned_parameters"] == 2 * 2 * 4 * (32 + 32)
+    assert outcome.metrics["adapted"] == [f"stack.blocks.{layer}.attention.{name}" for layer in range(2) for name in ("query", "value")]
+    assert f"1,024 parameters beside {directory.load(bench.base).config.parameter_count():,} learned" in outcome.key_figure
+    before, after = (directory.load(path).network for path in (bench.base, bench.out))
+    changed = [name for name, tensor in after.state_dict().items() if not torch.equal(tensor, before.state_dict()[name])]
+    assert changed == [f"{name}.weight" for name in outcome.metrics["adapted"]]
+    load_adapters(bench.out, before, read_json(bench.base / "headwater.json")["weights"])
+    assert all(torch.equal(tensor, after.state_dict()[name]) for name, tensor in merge(before).state_dict().items())
+
+
+def test_a_kill_of_adapters_changes_no_bit(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench(adapter=LORA)
+    whole = {name: digest for name, digest in hash_files(bench.out).items() if not name.startswith("scratch/")}
+    assert {"adapters.safetensors", "adapters.json", "model.safetensors"} <= whole.keys()
+    bench.out.rename(tmp_path / "straight")
+    batch, read = DialogueData.batch, []
+
+    def killed(data: DialogueData, step: int) -> Any:
+        if step == 10 and 10 not in read:
+            read.append(step)
+            raise KeyboardInterrupt
+        read.append(step)
+        return batch(data, step)
+
+    monkeypatch.setattr(DialogueData, "batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        bench(adapter=LORA)
+    read[:] = [10]
+    bench(adapter=LORA)
+    assert read[1] == 8  # it went on from a checkpoint
+    assert {name: digest for name, digest in hash_files(bench.out).items() if not name.startswith("scratch/")} == whole
+
+
+def test_samples_are_of_the_adapted_model(bench: Bench) -> None:
+    """Many tokens are read by a network laid out anew, in which an adapter's share must not be forgotten."""
+    network = directory.load(bench.base).network
+    adapt(network, LoRA(alpha=64))
+    with torch.no_grad():
+        for tensor in learned(network).values():
+            tensor.add_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)))
+
+    def said() -> tuple[int, ...]:
+        return tuple(generate(network.eval(), [[5, 6, 7]], Sampling(temperature=0, max_tokens=40), stop=set(), seed=0)[0].tokens)
+
+    adapted = said()
+    merge(network)
+    assert adapted == said() != tuple(generate(directory.load(bench.base).network, [[5, 6, 7]], Sampling(temperature=0, max_tokens=40),
+                                               stop=set(), seed=0)[0].tokens)  # fmt: skip
+
+
+def test_what_cannot_be_taught_to_answer_is_said_first(bench: Bench, tmp_path: Path) -> None:
+    check(bench.config(), Reporter())
+    with pytest.raises(HeadwaterError, match=r"is an encoder, and sft teaches a decoder to answer in words; teach it a task by a 'finetune:'"):
+        check(bench.config(base=str(base(tmp_path / "encoder", kind="encoder", head={"kind": "mlm"}))), Reporter())
+    with pytest.raises(HeadwaterError, match="no linear layer is called"):
+        check(bench.config(adapter={"targets": ["*.attention.qury"]}), Reporter())
+    with pytest.raises(HeadwaterError, match="no such model directory"):
+        bench.config(base=str(tmp_path / "nowhere")).contents()
+    (tmp_path / "theirs").mkdir()
+    write_json(tmp_path / "theirs" / "config.json", {"model_type": "gpt2"})
+    with pytest.raises(HeadwaterError, match="a checkpoint of Hugging Face's, no model directory yet; `headwater import "):
+        check(bench.config(base=str(tmp_path / "theirs")), Reporter())

@@ -20,7 +20,7 @@ CLS, SEP, END, PAD = (TOKENIZER.special(name) for name in ("cls", "sep", "end", 
 
 def how(kind: str, types: int = 2) -> TextRows:
     shape = {"kind": kind, "layers": 2, "width": 16, "heads": 2, "context": 16, "embedding": {"types": types}}
-    return TextRows.of(ModelConfig.model_validate({**shape, "head": {"kind": "classes"}}), TOKENIZER)
+    return TextRows.of(ModelConfig.model_validate(shape), TOKENIZER)
 
 
 def test_an_encoder_reads_cls_and_sep_a_decoder_ends() -> None:

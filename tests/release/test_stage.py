@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from headwater.core.artifact import Artifact, Manifest
 from headwater.core.errors import HeadwaterError
 from headwater.model import directory
 from headwater.model.config import ModelConfig
 from headwater.model.parts import Learned
-from headwater.release.stage import prove
+from headwater.release.config import Release
+from headwater.release.stage import card, opened_by, prove
 from headwater.tokens.chat import Message, encode_dialogue
 from headwater.tokens.config import Bytes
 from headwater.tokens.template import TEMPLATE
@@ -20,12 +22,44 @@ from headwater.tokens.tokenizer import train
 
 BYTES = train(Bytes(), [])
 SHAPE = ModelConfig(layers=2, width=48, heads=4, kv_heads=2, context=64).with_vocabulary(BYTES.vocab_size)
+GPT2: dict[str, Any] = {"norm": {"kind": "layer"}, "positions": {"kind": "learned"}, "feed_forward": {"kind": "gelu"}, "biases": True}
+BERT: dict[str, Any] = {
+    "kind": "encoder",
+    **GPT2,
+    "norm": {"kind": "layer", "place": "post", "eps": 1e-12},
+    "feed_forward": {"kind": "gelu", "approximate": "none"},
+    "embedding": {"norm": True, "types": 2},
+    "head": {"kind": "mlm"},
+}
+T5: dict[str, Any] = {
+    "kind": "encoder-decoder", "encoder_layers": 1, "attention_scale": 1.0, "feed_forward": {"kind": "relu"},
+    "positions": {"kind": "t5"}, "head": {"kind": "lm", "scale": "width"},
+}  # fmt: skip
+OF_EACH: dict[str, tuple[dict[str, Any], str]] = {
+    "gpt2": (GPT2, "GPT2LMHeadModel"),
+    "qwen3": ({"qk_norm": True, "kv_heads": 2, "head_width": 16}, "Qwen3ForCausalLM"),
+    "mixtral": ({"feed_forward": {"kind": "moe", "experts": 3, "expert": {"width": 20}}}, "MixtralForCausalLM"),
+    "t5": (T5, "T5ForConditionalGeneration"),
+    "bert": (BERT, "BertForMaskedLM"),
+    "bert of pairs": ({**BERT, "head": {"kind": "mlm", "next_sentence": True}}, "BertForPreTraining"),
+    "bert of spans": ({**BERT, "head": {"kind": "span"}}, "BertForQuestionAnswering"),
+    "roberta": ({**BERT, "embedding": {"norm": True, "types": 1}}, "RobertaForMaskedLM"),
+}
+
+
+def saved(folder: Path, config: ModelConfig, template: str | None = None) -> directory.Model:
+    """With biases and norms far from 0 and 1, where a forgotten one would not show."""
+    network = config.build(1)
+    with torch.no_grad():
+        for number, tensor in enumerate(network.parameters()):
+            tensor.add_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(number)) * 0.1)
+    directory.save(folder, network, config, BYTES, template)
+    return directory.load(folder)
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> directory.Model:
-    directory.save(tmp_path / "m", SHAPE.build(1), SHAPE, BYTES, TEMPLATE)
-    return directory.load(tmp_path / "m")
+    return saved(tmp_path / "m", SHAPE, TEMPLATE)
 
 
 @pytest.mark.oracle
@@ -33,13 +67,26 @@ def test_logits_equal_transformers(model: directory.Model) -> None:
     parity = prove(model.path, model, 1e-4)
     assert parity["proven"]
     assert parity["max_difference"] <= 1e-4
+    assert parity["against"].startswith("LlamaForCausalLM of transformers ")
 
 
 @pytest.mark.oracle
-def test_different_weights_are_not_released(model: directory.Model) -> None:
-    """The proof can fail: one weight changed between ours and the directory."""
+@pytest.mark.parametrize("name", OF_EACH)
+def test_each_family_is_proven_by_the_class_that_opens_it(tmp_path: Path, name: str) -> None:
+    changes, opens = OF_EACH[name]
+    model = saved(tmp_path, ModelConfig.model_validate({**SHAPE.model_dump(exclude={"kv_heads"}), **changes}))
+    parity = prove(tmp_path, model, 1e-4)
+    assert parity["proven"]
+    assert parity["against"].startswith(opens + " of ")
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(("name", "tensor"), [("t5", "encoder.norm.weight"), ("bert of pairs", "output.next_sentence.bias")])
+def test_different_weights_are_not_released(tmp_path: Path, name: str, tensor: str) -> None:
+    """The proof can fail: one number changed between ours and the directory, where only a source or a pair shows it."""
+    model = saved(tmp_path, ModelConfig.model_validate({**SHAPE.model_dump(exclude={"kv_heads"}), **OF_EACH[name][0]}))
     with torch.no_grad():
-        model.network.embedding.tokens.weight[5, 7] += 0.5
+        model.network.state_dict()[tensor][1] += 0.5
     with pytest.raises(HeadwaterError, match="logits differ from transformers'"):
         prove(model.path, model, 1e-4)
 
@@ -62,3 +109,23 @@ def test_an_architecture_without_a_family_says_so(tmp_path: Path) -> None:
     parity = prove(tmp_path / "m", directory.load(tmp_path / "m"), 1e-4)
     assert not parity["proven"]
     assert "no Hugging Face family" in parity["reason"]
+    assert opened_by(tmp_path / "m") == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (BERT, ["from transformers import AutoTokenizer, BertForMaskedLM", "fill-mask", "| Held-out nats a target after pretraining | 2.5000 |"]),
+        (T5, ["T5ForConditionalGeneration", "text2text-generation", "| 1 + 2 × 48, 4 |"]),
+        ({"positions": {"kind": "learned"}}, ["library_name: headwater", "from headwater.model.directory import load"]),
+    ],
+)
+def test_the_card_says_how_each_is_opened(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:
+    model = saved(tmp_path, ModelConfig.model_validate({**SHAPE.model_dump(exclude={"kv_heads"}), **changes}))
+    metrics = {"tokens": 1000, "epochs": 1.0, "validation": {"loss": 2.5, "unigram_entropy": 3.0}}
+    manifest = Manifest(
+        stage="pretrain", fingerprint="f", content="c", inputs={}, config={}, user_files={}, code={}, files={}, metrics=metrics, key_figure=""
+    )
+    source = Artifact(tmp_path, manifest)
+    said = card(Release(), model, source, {"pretrain": source}, {"proven": False, "reason": "none"})
+    assert [part for part in expected if part not in said] == []

@@ -8,20 +8,27 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from headwater.tokens.masks import Mask, Places, causal, documents, full
+from headwater.tokens.masks import Mask, Places, causal, documents, full, prefix, strided, window
 
-Rule = Callable[[int, int, int, int], bool]  # (place of query, of key, document of query, of key) -> may look
+# (place of query, of key, document of query, of key, whether the key is given) -> may look
+Rule = Callable[[int, int, int, int, bool], bool]
 
 RULES: list[tuple[Mask, Rule]] = [
-    (full(), lambda q, k, a, b: True),
-    (causal(), lambda q, k, a, b: k <= q),
-    (documents(), lambda q, k, a, b: a == b),
-    (causal() & documents(), lambda q, k, a, b: k <= q and a == b),
-    (causal() | documents(), lambda q, k, a, b: k <= q or a == b),
-    (full() & causal(), lambda q, k, a, b: k <= q),
-    (full() | causal(), lambda q, k, a, b: True),
-    (causal() & (documents() | full()), lambda q, k, a, b: k <= q),
-    ((causal() & documents()) | documents(), lambda q, k, a, b: a == b),
+    (full(), lambda q, k, a, b, g: True),
+    (causal(), lambda q, k, a, b, g: k <= q),
+    (documents(), lambda q, k, a, b, g: a == b),
+    (causal() & documents(), lambda q, k, a, b, g: k <= q and a == b),
+    (causal() | documents(), lambda q, k, a, b, g: k <= q or a == b),
+    (full() & causal(), lambda q, k, a, b, g: k <= q),
+    (full() | causal(), lambda q, k, a, b, g: True),
+    (causal() & (documents() | full()), lambda q, k, a, b, g: k <= q),
+    ((causal() & documents()) | documents(), lambda q, k, a, b, g: a == b),
+    (prefix(), lambda q, k, a, b, g: g),
+    ((causal() | prefix()) & documents(), lambda q, k, a, b, g: (k <= q or g) and a == b),
+    (window(3), lambda q, k, a, b, g: abs(q - k) < 3),
+    (causal() & window(1), lambda q, k, a, b, g: q == k),
+    (strided(4), lambda q, k, a, b, g: (q - k) % 4 == 0),
+    (causal() & (window(2) | strided(3)), lambda q, k, a, b, g: k <= q and (q - k < 2 or (q - k) % 3 == 0)),
 ]
 
 
@@ -32,7 +39,7 @@ def places(queries: int, keys: int, cached: bool) -> Places:
     key_segments[1, -1] = 0
     key = torch.arange(keys).expand(2, -1)
     query, query_segments = (key[:, -queries:], key_segments[:, -queries:]) if cached else (key[:, :queries], key_segments[:, :queries])
-    return Places(query, key, query_segments, key_segments)
+    return Places(query, key, query_segments, key_segments, torch.rand(2, keys, generator=generator) < 0.4)
 
 
 @pytest.mark.parametrize(("mask", "rule"), RULES, ids=[str(number) for number in range(len(RULES))])
@@ -44,9 +51,11 @@ def test_dense_is_the_rule(mask: Mask, rule: Rule, queries: int, keys: int, cach
     assert allowed.shape == (2, queries, keys)
     assert where.query_segments_BQ is not None
     assert where.key_segments_BK is not None
+    assert where.key_prefix_BK is not None
     for row, query, key in itertools.product(range(2), range(queries), range(keys)):
         expected = rule(int(where.query_BQ[row, query]), int(where.key_BK[row, key]),
-                        int(where.query_segments_BQ[row, query]), int(where.key_segments_BK[row, key]))  # fmt: skip
+                        int(where.query_segments_BQ[row, query]), int(where.key_segments_BK[row, key]),
+                        bool(where.key_prefix_BK[row, key]))  # fmt: skip
         assert bool(allowed[row, query, key]) is expected
 
 
