@@ -19,7 +19,7 @@ class HeldOut(Config):
 
 
 class SFT(Training):
-    """Fine-tuning on dialogues, loss on the assistant's words only (Ouyang et al. 2022): of all weights, or of adapters (Hu et al. 2022)."""
+    """Fine-tuning on dialogues (Ouyang et al. 2022), loss on the assistant's words only: of all weights, or adapters (Hu et al. 2022)."""
 
     base: str | None = Field(default=None, min_length=1, description="a model directory; else the recipe's own pretrained model")
     adapter: LoRA | None = Field(default=None, description="what learns in place of the weights; merged into them at the end")

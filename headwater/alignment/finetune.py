@@ -63,7 +63,8 @@ def run(config: Finetune, work: Work) -> Outcome:
     taught = KINDS[kind](lesson)
     network = _with_head(base, taught, work.seed)
     adapted = [] if config.adapter is None else adapters.adapt(network, _beside_head(config.adapter, network, base), work.seed)
-    learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    for note in found.notes:
+        work.report.say(f"  finetune: {note}", stage="finetune")
     counts = {**found.counts, **taught.counts}
     for name, said in (("cut", "texts are longer than the model's context (or a limit of the task) and were cut"),
                        ("too_long", "pairs do not fit into the model's context and were left out")):  # fmt: skip
@@ -83,6 +84,7 @@ def run(config: Finetune, work: Work) -> Outcome:
         sample=lambda: _shown(taught, network, min(SHOWN, len(found.held_out))),
         multipliers=multipliers(network.config),
     )
+    learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     if config.adapter is not None:
         adapters.save_adapters(work.path, network, _beside_head(config.adapter, network, base), about(base.path)["weights"])
         adapters.merge(network)
@@ -109,7 +111,7 @@ def run(config: Finetune, work: Work) -> Outcome:
         "held_out_figures": figures,
         "refused_steps": trained.refused,
         "epochs": round(lesson.rows(trained.step)[0] / taught.rows_per_epoch, 3),
-        "learned_parameters": learning - trained.frozen,
+        "learned_parameters": learning,
         "adapted": adapted,
     }
     write_json(work.path / "metrics.json", metrics)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from headwater.alignment.examples import Pair, row
+from headwater.alignment.examples_rows import Pair, row
 from headwater.alignment.finetune_config import Sequences
 from headwater.alignment.finetune_lesson import Lesson, compared
 from headwater.core.errors import HeadwaterError

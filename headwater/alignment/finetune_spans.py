@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from headwater.alignment.examples import Question, row
+from headwater.alignment.examples_rows import Question, row
 from headwater.alignment.finetune_config import Span
 from headwater.alignment.finetune_lesson import Lesson, compared
 from headwater.alignment.metrics_answers import exact, f1

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch.nn import functional
 
-from headwater.alignment.examples import Tagged, row
+from headwater.alignment.examples_rows import Tagged, row
 from headwater.alignment.finetune_config import Tagging
 from headwater.alignment.finetune_lesson import Lesson, compared
 from headwater.alignment.metrics_entities import marks_entities, of_entities

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from headwater.alignment.examples import Labelled, row
+from headwater.alignment.examples_rows import Labelled, row
 from headwater.alignment.finetune_config import Classification, Regression
 from headwater.alignment.finetune_lesson import Lesson, compared
 from headwater.alignment.metrics_labels import of_classes, of_values

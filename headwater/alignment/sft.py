@@ -101,9 +101,9 @@ def run(config: SFT, work: Work) -> Outcome:
     metrics["epochs"] = round(first_row(config.batch_size, trained.step, room) / len(data.rows), 3)
     summary = f"{len(encoded):,} dialogues, {trained.validation['bits_per_byte']:.3f} bits/byte on held-out answers"
     if config.adapter is not None:
-        learned = sum(tensor.numel() for tensor in adapters.learned(network).values())
-        metrics |= {"adapted": adapted, "learned_parameters": learned}
-        summary += f", {learned:,} parameters beside {base.config.parameter_count():,} learned"
+        count = sum(tensor.numel() for tensor in adapters.learned(network).values())
+        metrics |= {"adapted": adapted, "learned_parameters": count}
+        summary += f", {count:,} parameters beside {base.config.parameter_count():,} learned"
         adapters.save_adapters(work.path, network, config.adapter, about(base.path)["weights"])
         adapters.merge(network)
     directory.save(work.path, network, base.config, tokenizer, config.template, lineage={"seed": work.seed})

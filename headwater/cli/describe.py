@@ -38,14 +38,15 @@ def describe(recipe: Recipe, as_json: bool) -> None:
     if found.active != found.parameters:
         table.add_row("active for one token", f"{found.active:,}", f"{found.active / found.parameters:.1%}")
     console.print(table)
+    forward = f"{quantity(found.forward_flops)}, of which attention {found.attention_flops / found.forward_flops:.1%}"
     for name, value in (
-        (f"FLOPs a token, forward (rows of {model.context:,})", f"{quantity(found.forward_flops)}, of which attention {found.attention_flops / found.forward_flops:.1%}"),
+        (f"FLOPs a token, forward (rows of {model.context:,})", forward),
         ("FLOPs a token, training", quantity(found.training_flops)),
         ("KV cache a token, bf16", f"{found.cache_bytes:,} bytes"),
         ("weights, bf16", size_of(found.weight_bytes)),
         ("training state, fp32 with AdamW, without activations", size_of(found.training_bytes)),
     ):  # fmt: skip
-        console.print(f"{name:<54}{value}", highlight=False)
+        console.print(f"{name:<54}{value}", highlight=False, soft_wrap=True)
     console.print()
     for line in found.picture:
         console.print(f"  {line}", highlight=False, markup=False)

@@ -100,6 +100,28 @@ def describe(
     show(read(recipe, overrides or [], scale), as_json)
 
 
+@app.command("import")
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A folder as Hugging Face tools save it.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model's directory to be, for example models/gpt2.")],
+    tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help="A tokenizer to take in place of the folder's own.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", metavar="NAME=TOKEN", help="Which of its tokens is which special one; once for each.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a Hugging Face checkpoint a model of Headwater's, to talk to or to train on.
+
+    - `headwater import ~/gpt2 models/gpt2`
+    - `headwater import ~/mine models/mine --tokenizer ~/mine/spiece.model --name end='</s>' --name pad='<pad>'`
+
+    A recipe starts from it by `pretrain: {init_from: {model: models/gpt2}}` or `sft: {base: models/gpt2}`.
+    """
+    from headwater.cli.importing import import_ as open_checkpoint
+
+    open_checkpoint(checkpoint, model, tokenizer, name or [], as_json)
+
+
 @app.command()
 def annotate(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of one that ships.")],

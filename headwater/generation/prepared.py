@@ -4,7 +4,9 @@ In: a network that will read many single tokens, and the Inputs of one. Out: `lo
 and does next to nothing with it, so on a CPU its time is that of reading memory, plus what each operation costs before it begins. A
 Prepared therefore keeps a copy of each matrix with its inputs as rows (products of few rows read it in order; query, key and value, and
 gate and up, are one matrix each), and goes through a block in a dozen operations. What it does not know (see `known`), the network
-does itself. Legend: B rows, D width, H heads, J heads of keys, G = H/J, K head width, S slots, F feed-forward width, V vocabulary.
+does itself. Processor time of a step of 12 layers of 256 features, one thread, taken in turns on a machine that others used
+(2026-11-22): 5.1 ms against the network's 7.1 for one row, 17.3 against 20.2 for 16; summing as many numbers took 1.7.
+Legend: B rows, D width, H heads, J heads of keys, G = H/J, K head width, S slots, F feed-forward width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -87,11 +89,10 @@ class Prepared:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.blocks = [Step(block) for block in network.stack.blocks if isinstance(block, Block)]
-        output = network.output
-        assert isinstance(output, Vocabulary)
-        self.head_VD = (
-            None if output.fall is not None else _by_inputs(network.embedding.tokens.weight if output.weight is None else output.weight)
-        )
+        assert isinstance(network.output, Vocabulary)
+        self.output = network.output
+        weight_VD = network.embedding.tokens.weight if self.output.weight is None else self.output.weight
+        self.head_VD = None if self.output.fall is not None else _by_inputs(weight_VD)
 
     def logits(self, inputs: Inputs, cache: KVCache) -> torch.Tensor:
         """`inputs` is one token a row, after what the cache holds."""
@@ -105,12 +106,7 @@ class Prepared:
             x_BD = block(layer, x_BD, frame, added[layer % len(added)], slots)
         if network.stack.norm is not None:
             x_BD = network.stack.norm(x_BD)
-        return network.head(x_BD) if self.head_VD is None else self._vocabulary(x_BD, self.head_VD)
-
-    def _vocabulary(self, x_BD: torch.Tensor, weight_VD: torch.Tensor) -> torch.Tensor:
-        output = self.network.output
-        assert isinstance(output, Vocabulary)
-        return output.logits(x_BD, weight_VD)
+        return network.head(x_BD) if self.head_VD is None else self.output.logits(x_BD, self.head_VD)
 
 
 class Step:

@@ -57,16 +57,10 @@ class Vocabulary(nn.Module):
 
     def logits(self, x_BTD: torch.Tensor, weight_VD: torch.Tensor) -> torch.Tensor:
         """Products with the rows of a table, multiplied and bent as the config wants them; D features, not V logits, are multiplied."""
-        bias_V = self.bias
+        bias_V: torch.Tensor | None = self.bias
         if self.scale != 1:
             x_BTD, bias_V = x_BTD * self.scale, None if bias_V is None else bias_V * self.scale
         logits_BTV = functional.linear(as_operand(x_BTD), weight_VD, bias_V).float()
-        return logits_BTV if self.softcap is None else self.softcap * torch.tanh(logits_BTV / self.softcap)
-
-    def scaled(self, logits_BTV: torch.Tensor) -> torch.Tensor:
-        """Products with the table as the config wants them: multiplied, and bent below the cap."""
-        if self.scale != 1:
-            logits_BTV = logits_BTV * self.scale
         return logits_BTV if self.softcap is None else self.softcap * torch.tanh(logits_BTV / self.softcap)
 
     def follows(self, x_BTD: torch.Tensor) -> torch.Tensor:

@@ -38,12 +38,14 @@ class Rotation:
         cos_BT1R, sin_BT1R = self.cos_BT1R.to(x_BTHK.dtype), self.sin_BT1R.to(x_BTHK.dtype)
         turned = cos_BT1R.shape[-1]
         x_BTHR, rest = x_BTHK[..., :turned], x_BTHK[..., turned:]
-        if self.neighbours:
-            partner_BTHR = x_BTHR.view(*x_BTHR.shape[:-1], -1, 2).flip(-1).flatten(-2)
-        else:
-            partner_BTHR = x_BTHR.roll(turned // 2, dims=-1)
+        partner_BTHR = _swapped(x_BTHR) if self.neighbours else x_BTHR.roll(turned // 2, dims=-1)
         y_BTHR = torch.addcmul(x_BTHR * cos_BT1R, partner_BTHR, sin_BT1R)
         return torch.cat((y_BTHR, rest), dim=-1) if rest.shape[-1] else y_BTHR
+
+
+def _swapped(x_BTHR: torch.Tensor) -> torch.Tensor:
+    """Neighbours exchanged, pair by pair."""
+    return x_BTHR.view(*x_BTHR.shape[:-1], -1, 2).flip(-1).flatten(-2)
 
 
 def speeds(rope: RoPE, turned: int, device: torch.device | None = None) -> tuple[torch.Tensor, float]:

@@ -30,7 +30,9 @@ def about(folder: str | Path) -> dict[str, Any]:
     if (Path(folder) / "config.json").is_file():
         raise HeadwaterError("is a checkpoint of Hugging Face's, no model directory yet", where=folder,
                              mend=f"`headwater import {folder} models/{Path(folder).name}` makes one")  # fmt: skip
-    raise HeadwaterError(f"is no model directory (it has no {ABOUT})", where=folder, mend="name one that `headwater run` or `headwater import` made")
+    raise HeadwaterError(
+        f"is no model directory (it has no {ABOUT})", where=folder, mend="name one that `headwater run` or `headwater import` made"
+    )
 
 
 def contents_of(folder: str, label: str) -> dict[str, str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from headwater.core.artifact import Outcome, Work
 from headwater.core.progress import Reporter
 from headwater.evaluation.perplexity import bits_per_byte
-from headwater.generation.generate import generate
-from headwater.generation.sampling import Sampling
 from headwater.model import directory
 from headwater.model.init import empty, multipliers
 from headwater.model.network import Network
@@ -18,6 +15,7 @@ from headwater.model.tuning_config import about
 from headwater.objectives.build import build
 from headwater.objectives.data import TextData, held_out, unigram_entropy
 from headwater.recipe.pretrain_config import Pretrain
+from headwater.recipe.speaking import speak
 from headwater.tokens.batch import Batch
 from headwater.tokens.shards import Shards
 from headwater.tokens.tokenizer import Tokenizer
@@ -68,7 +66,7 @@ def run(config: Pretrain, work: Work) -> Outcome:
         work=work,
         name="pretrain",
         validate=lambda: _of_text(network, validation, config) if config.speaks else _of_rows(network, rows, config),
-        sample=lambda: speak(network, tokenizer, config.prompts, config.sampling, work.seed) if config.speaks else iter(()),
+        sample=lambda: speak(network, tokenizer, config, work.seed),
         multipliers=multipliers(architecture),
         told=told,
     )
@@ -132,12 +130,3 @@ def _of_rows(network: Network, batches: list[Batch], config: Pretrain) -> dict[s
         loss, follows = mean_loss(network, batches), follows_rate(network, batches)
     figures = {"loss": round(loss, 6), "unigram_entropy": round(unigram_entropy(batches), 6)}
     return figures if follows is None else {**figures, "next_sentence": round(follows, 4)}
-
-
-def speak(network: Network, tokenizer: Tokenizer, prompts: tuple[str, ...], sampling: Sampling, seed: int) -> Iterator[tuple[str, str]]:
-    """Each prompt with what the model says after it, the same draws at every step so that samples can be compared."""
-    end = tokenizer.special("end")
-    ids = [[end, *tokenizer.encode(prompt)] for prompt in prompts]
-    answers = generate(network, ids, sampling, stop={end}, seed=seed)
-    for prompt, answer in zip(prompts, answers, strict=True):
-        yield prompt, tokenizer.decode(token for token in answer.tokens if token != end)

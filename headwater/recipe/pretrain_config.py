@@ -17,7 +17,7 @@ LANGUAGE = ("causal", "multi_token", "fim")  # what a decoder learns by them is 
 
 
 class Pretrain(Training):
-    """One network, one objective (or a mixture), the corpus's tokens; it starts from drawn weights or from another's (Howard and Ruder 2018)."""
+    """One network, one objective (or a mixture), the corpus's tokens; weights are drawn, or another's (Howard and Ruder 2018)."""
 
     model: ModelConfig = Field(description="may be left out where init_from gives all of it")
     init_from: InitFrom | None = None

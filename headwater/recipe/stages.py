@@ -36,7 +36,9 @@ STAGES = (
     Stage("corpus", "headwater.recipe.corpus", needs=("annotate", "relate")),
     Stage("tokenizer", "headwater.tokens.stages", "run_tokenizer", needs=("corpus",)),
     Stage("tokens", "headwater.tokens.stages", "run_tokens", needs=("corpus", "tokenizer")),
-    Stage("pretrain", "headwater.recipe.pretrain", needs=("tokenizer", "tokens"), seeded=True, resumes=True, check="headwater.recipe.pretrain"),
+    Stage(
+        "pretrain", "headwater.recipe.pretrain", needs=("tokenizer", "tokens"), seeded=True, resumes=True, check="headwater.recipe.pretrain"
+    ),
     Stage("sft", "headwater.alignment.sft", needs=("pretrain",), seeded=True, resumes=True, check="headwater.alignment.sft"),
     Stage("finetune", "headwater.alignment.finetune", needs=("pretrain",), seeded=True, resumes=True, check="headwater.alignment.finetune"),
     Stage("evaluate", "headwater.evaluation.stage", needs=("corpus", "tokens", "pretrain"), takes=("sft",), seeded=True),

@@ -37,7 +37,7 @@ class Inputs:
     blocks_BT: torch.Tensor | None = None
 
     @property
-    def real_BT(self) -> torch.Tensor | None:
+    def real_BT(self) -> torch.Tensor | None:  # noqa: N802 (a shape suffix)
         """Which tokens are not padding; None where all are real."""
         return None if self.segments_BT is None else self.segments_BT > 0
 
@@ -47,9 +47,9 @@ class Batch:
     """`B` rows of `T` tokens; a target whose weight is 0 is not learned.
 
     `source` is what the encoder of an encoder–decoder reads (`inputs` are then the decoder's). `ahead_BTF` are targets 2 … F + 1
-    places ahead, for multi-token prediction, counted by `ahead_weights_BTF`. Where `own_BT` is true the decoder
-    reads its own prediction instead of the given token (scheduled sampling, Bengio et al. 2015). `labels` belong to whole rows: classes [B], values
-    [B], or the first and last token of an answer [B, 2]; one counts as much as `label_weight` tokens.
+    places ahead, for multi-token prediction, counted by `ahead_weights_BTF`. Where `own_BT` is true the decoder reads its own
+    prediction instead of the given token (scheduled sampling, Bengio et al. 2015). `labels` belong to whole rows: classes [B],
+    values [B], or the first and last token of an answer [B, 2]; one counts as much as `label_weight` tokens.
     """
 
     inputs: Inputs

@@ -81,8 +81,9 @@ def train(
 ) -> Trained:
     """Run the loop to its last step, from the newest checkpoint if there is one; the network is changed in place.
 
-    `multipliers` are factors of the rate by parameter name, `told` is what the loss tells of its passes beside itself. Raises HeadwaterError when the guard gives up or bf16 is asked for where
-    there is none, KeyboardInterrupt (after writing a checkpoint, unless the last step was refused) on Ctrl-C and SIGTERM.
+    `multipliers` are factors of the rate by parameter name, `told` is what the loss tells of its passes beside itself. Raises
+    HeadwaterError when the guard gives up or bf16 is asked for where there is none, KeyboardInterrupt (after writing a checkpoint,
+    unless the last step was refused) on Ctrl-C and SIGTERM.
     """
     frozen = _freeze(network, config, work, name)
     optimizers = Optimizers(config.optimizer, network, config.rates, multipliers)

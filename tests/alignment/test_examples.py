@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headwater.alignment.examples import Gathered, Labelled, Question, Tagged, gather
+from headwater.alignment.examples import Gathered, gather
+from headwater.alignment.examples_rows import Labelled, Question, Tagged
 from headwater.alignment.finetune_config import Finetune
 from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
@@ -37,12 +38,12 @@ def test_a_text_stands_on_one_side_and_every_seed_holds_out_the_same(tmp_path: P
     assert {example.text for example in again.held_out} == {example.text for example in found.held_out}
 
 
-def test_the_same_text_in_a_held_out_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_text_in_a_held_out_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*CLASSES[:3], {"text": "new", "label": "a"}]))
     held_out = {"sources": [{"path": str(tmp_path / "test.jsonl")}]}
     found = gathered(tmp_path / "d.jsonl", {"kind": "classification"}, CLASSES, heldout=held_out)
     assert (len(found.learned), len(found.held_out), found.counts["leaked"]) == (200, 4, 3)
-    assert "3 of 4 held-out examples have a text that is learned too" in capsys.readouterr().err
+    assert "3 of 4 held-out examples have a text that is learned too" in found.notes[0]
 
 
 def test_a_rare_label_is_learned_rather_than_held_out(tmp_path: Path) -> None:
@@ -59,6 +60,8 @@ def test_labels_as_text_in_one_order(tmp_path: Path) -> None:
     assert gathered(tmp_path / "d.jsonl", {"kind": "classification"}, rows).labels == ("2.5", "3", "false", "true", "z")
     given = {"kind": "classification", "labels": ["b", "a", "c"]}
     assert gathered(tmp_path / "d.jsonl", given, CLASSES).labels == ("b", "a", "c")
+    numbered = [{"text": row["text"], "label": "ba".index(row["label"])} for row in CLASSES]
+    assert gathered(tmp_path / "n.jsonl", given, numbered).learned == gathered(tmp_path / "d.jsonl", given, CLASSES).learned
 
 
 def test_files_of_every_kind_hold_the_same(tmp_path: Path) -> None:
@@ -153,6 +156,7 @@ def test_bad_rows_are_counted_where_they_may_be_passed_over(tmp_path: Path) -> N
         gathered(tmp_path / "d.jsonl", {"kind": "classification"}, rows)
     found = gathered(tmp_path / "d.jsonl", {"kind": "classification"}, rows, source={"on_bad_row": "skip"})
     assert (found.counts["bad_rows"], found.counts["examples"]) == (2, 200)
+    assert "d.jsonl: 2 rows that are no example were passed over" in found.notes[0]
 
 
 def test_damaged_files(tmp_path: Path) -> None:

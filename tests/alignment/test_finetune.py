@@ -161,7 +161,7 @@ def test_labels_without_reason_are_said_not_to_be_learned(bench: Bench) -> None:
 
 
 def test_a_value_is_kept_in_the_data_s_own_units(bench: Bench) -> None:
-    outcome = bench("decoder", counts, {"kind": "regression"})
+    outcome = bench("decoder", counts, {"kind": "regression"}, steps=80)
     figures = outcome.metrics["held_out_figures"]
     assert figures["mse"] < 0.05 * figures["baseline"]["mse"]
     assert figures["pearson"] > 0.97
@@ -193,7 +193,15 @@ def test_answers_are_found_in_any_window_and_none_where_there_is_none(bench: Ben
 
 @pytest.mark.parametrize(("kind", "lr"), [("decoder", 3e-3), ("encoder-decoder", 1e-2)])
 def test_a_translation_is_written(bench: Bench, kind: str, lr: float) -> None:
-    outcome = bench(kind, translations, {"kind": "seq2seq"}, n=300, steps=200, batch_size=8, optimizer={"kind": "adamw", "lr": lr})
+    outcome = bench(
+        kind,
+        translations,
+        {"kind": "seq2seq"},
+        n=300,
+        steps=150 if kind == "decoder" else 200,
+        batch_size=8,
+        optimizer={"kind": "adamw", "lr": lr},
+    )
     figures = outcome.metrics["held_out_figures"]
     assert figures["loss"] < 0.3 < figures["baseline"]["unigram_entropy"]
     assert figures["exact"] > 0.8
@@ -293,7 +301,7 @@ def test_from_a_recipe(bench: Bench, headwater: Any, tmp_path: Path) -> None:
     assert (tmp_path / "ws" / "finetune" / "predictions.jsonl").is_file()
     manifest = json.loads((tmp_path / "ws" / "finetune" / "manifest.json").read_text())
     assert "base/headwater.json" in manifest["user_files"]
-    with pytest.raises(HeadwaterError, match="rows.jsonl:1: has no field 'stars'"):
+    with pytest.raises(HeadwaterError, match=r"has no field 'stars'"):
         check(Finetune.model_validate({**block, "task": {"kind": "classification", "label_field": "stars"}}), Reporter())
     with pytest.raises(HeadwaterError, match="no linear layer is called 'x'"):
         check(Finetune.model_validate({**block, "adapter": {"targets": ["x"]}}), Reporter())

@@ -144,7 +144,7 @@ def test_a_base_stands_in_place_of_the_recipes_own_model(bench: Bench) -> None:
 @pytest.mark.parametrize("kept", ["as-is", "nf4"])
 def test_adapters_learn_alone_and_are_merged(bench: Bench, kept: str) -> None:
     outcome = bench(adapter={**LORA, "base": kept})
-    assert bench.losses()[-1] < 0.9 * bench.losses()[0]
+    assert bench.losses()[-1] < 0.97 * bench.losses()[0]
     assert outcome.metrics["learned_parameters"] == 2 * 2 * 4 * (32 + 32)
     assert outcome.metrics["adapted"] == [f"stack.blocks.{layer}.attention.{name}" for layer in range(2) for name in ("query", "value")]
     assert f"1,024 parameters beside {directory.load(bench.base).config.parameter_count():,} learned" in outcome.key_figure
@@ -197,7 +197,9 @@ def test_samples_are_of_the_adapted_model(bench: Bench) -> None:
 
 def test_what_cannot_be_taught_to_answer_is_said_first(bench: Bench, tmp_path: Path) -> None:
     check(bench.config(), Reporter())
-    with pytest.raises(HeadwaterError, match=r"is an encoder, and sft teaches a decoder to answer in words; teach it a task by a 'finetune:'"):
+    with pytest.raises(
+        HeadwaterError, match=r"is an encoder, and sft teaches a decoder to answer in words; teach it a task by a 'finetune:'"
+    ):
         check(bench.config(base=str(base(tmp_path / "encoder", kind="encoder", head={"kind": "mlm"}))), Reporter())
     with pytest.raises(HeadwaterError, match="no linear layer is called"):
         check(bench.config(adapter={"targets": ["*.attention.qury"]}), Reporter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def test_prefix_decoders(positions: dict[str, str]) -> None:
         return Inputs(torch.tensor([text]), mask=causal() | prefix(), prefix_BT=torch.arange(len(text))[None] < given)
 
     found = [row.tokens for row in generate(network, PROMPTS, GREEDY, stop=set(), seed=0, reading=Reading(prefix=True))]
-    assert found == [anew(network, prompt, lambda text, n=len(prompt): inputs(text, n)) for prompt in PROMPTS]
+    assert found == [anew(network, prompt, partial(inputs, given=len(prompt))) for prompt in PROMPTS]
     assert found != [row.tokens for row in generate(network, PROMPTS, GREEDY, stop=set(), seed=0)]
 
 
@@ -73,7 +74,7 @@ def test_glm_writes_into_its_last_blank(positions: str) -> None:
 
     found = generate(network, prompts, GREEDY, stop=set(), seed=0, reading=Reading(blanks=frozenset({BLANK})))
     for prompt, row, blank in zip(prompts, found, (3, 0, 4), strict=True):
-        assert row.tokens == anew(network, prompt, lambda text, n=len(prompt) - 1, at=blank: inputs(text, n, at))
+        assert row.tokens == anew(network, prompt, partial(inputs, given=len(prompt) - 1, blank=blank))
     alone = generate(network, prompts[:1], GREEDY, stop={found[0].tokens[4]}, seed=0, reading=Reading(blanks=frozenset({BLANK})))[0]
     assert alone.tokens == found[0].tokens[: len(alone.tokens)]
 

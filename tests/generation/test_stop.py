@@ -93,7 +93,7 @@ def test_rows_of_a_batch_stop_each_for_itself() -> None:
     strings = [texts[0][4:6], texts[1][9:11]]
     found = generate(network, prompts, sampling, stop=set(), seed=1, stop_strings=StopStrings(BYTES, strings))
     for prompt, whole, row in zip(prompts, free, found, strict=True):
-        kept, by, count = watched(BYTES.decode(whole.tokens), *strings)
+        kept, by, _ = watched(BYTES.decode(whole.tokens), *strings)
         if "\ufffd" not in kept:
             assert (row.text, row.stopped_by) == (kept, by)
         assert row.tokens == whole.tokens[: len(row.tokens)]

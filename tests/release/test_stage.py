@@ -115,7 +115,7 @@ def test_an_architecture_without_a_family_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        (BERT, ["from transformers import AutoTokenizer, BertForMaskedLM", "fill-mask", "| Held-out nats a target after pretraining | 2.5000 |"]),
+        (BERT, ["import AutoTokenizer, BertForMaskedLM", "fill-mask", "| Held-out nats a target after pretraining | 2.5000 |"]),
         (T5, ["T5ForConditionalGeneration", "text2text-generation", "| 1 + 2 × 48, 4 |"]),
         ({"positions": {"kind": "learned"}}, ["library_name: headwater", "from headwater.model.directory import load"]),
     ],
@@ -123,9 +123,8 @@ def test_an_architecture_without_a_family_says_so(tmp_path: Path) -> None:
 def test_the_card_says_how_each_is_opened(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:
     model = saved(tmp_path, ModelConfig.model_validate({**SHAPE.model_dump(exclude={"kv_heads"}), **changes}))
     metrics = {"tokens": 1000, "epochs": 1.0, "validation": {"loss": 2.5, "unigram_entropy": 3.0}}
-    manifest = Manifest(
-        stage="pretrain", fingerprint="f", content="c", inputs={}, config={}, user_files={}, code={}, files={}, metrics=metrics, key_figure=""
-    )
+    nothing: dict[str, Any] = {"inputs": {}, "config": {}, "user_files": {}, "code": {}, "files": {}}
+    manifest = Manifest(stage="pretrain", fingerprint="f", content="c", metrics=metrics, key_figure="", **nothing)
     source = Artifact(tmp_path, manifest)
     said = card(Release(), model, source, {"pretrain": source}, {"proven": False, "reason": "none"})
     assert [part for part in expected if part not in said] == []
