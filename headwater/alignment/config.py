@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from headwater.core.config import Config
 from headwater.corpus.read.config import Source
@@ -30,6 +32,12 @@ class SFT(Training):
     schedule: ScheduleConfig = Cosine(warmup=20)
     prompts: tuple[str, ...] = ("Hello!", "你好！")
     sampling: Sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=60)
+
+    @model_validator(mode="after")
+    def _frozen_once(self) -> Self:
+        if self.adapter is not None and self.rates.frozen:
+            raise ValueError("beside adapters all is frozen but what 'adapter.learned' names; leave 'rates.frozen' out")
+        return self
 
     def contents(self) -> dict[str, str]:
         return super().contents() if self.base is None else {**super().contents(), **contents_of(self.base, "base")}

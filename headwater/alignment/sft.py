@@ -103,7 +103,7 @@ def run(config: SFT, work: Work) -> Outcome:
     if config.adapter is not None:
         count = sum(tensor.numel() for tensor in adapters.learned(network).values())
         metrics |= {"adapted": adapted, "learned_parameters": count}
-        summary += f", {count:,} parameters beside {base.config.parameter_count():,} learned"
+        summary += f"; {count:,} parameters learned, the model has {base.config.parameter_count():,}"
         adapters.save_adapters(work.path, network, config.adapter, about(base.path)["weights"])
         adapters.merge(network)
     directory.save(work.path, network, base.config, tokenizer, config.template, lineage={"seed": work.seed})

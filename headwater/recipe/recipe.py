@@ -56,6 +56,8 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _writes_what_is_asked_of_it(self) -> Self:
         """Of the recipe's own model; another's is looked at when it is opened."""
+        if self.pretrain is None and self.evaluate is not None and self.sft is not None and self.sft.base is not None:
+            raise ValueError("evaluate measures a pretrained model of the recipe's own beside what is tuned; leave 'evaluate' out")
         model = self.pretrain.model if self.pretrain else None
         if model is None or model.kind == "decoder":
             return self

@@ -147,7 +147,7 @@ def test_adapters_learn_alone_and_are_merged(bench: Bench, kept: str) -> None:
     assert bench.losses()[-1] < 0.97 * bench.losses()[0]
     assert outcome.metrics["learned_parameters"] == 2 * 2 * 4 * (32 + 32)
     assert outcome.metrics["adapted"] == [f"stack.blocks.{layer}.attention.{name}" for layer in range(2) for name in ("query", "value")]
-    assert f"1,024 parameters beside {directory.load(bench.base).config.parameter_count():,} learned" in outcome.key_figure
+    assert f"; 1,024 parameters learned, the model has {directory.load(bench.base).config.parameter_count():,}" in outcome.key_figure
     before, after = (directory.load(path).network for path in (bench.base, bench.out))
     changed = [name for name, tensor in after.state_dict().items() if not torch.equal(tensor, before.state_dict()[name])]
     assert changed == [f"{name}.weight" for name in outcome.metrics["adapted"]]
@@ -203,6 +203,8 @@ def test_what_cannot_be_taught_to_answer_is_said_first(bench: Bench, tmp_path: P
         check(bench.config(base=str(base(tmp_path / "encoder", kind="encoder", head={"kind": "mlm"}))), Reporter())
     with pytest.raises(HeadwaterError, match="no linear layer is called"):
         check(bench.config(adapter={"targets": ["*.attention.qury"]}), Reporter())
+    with pytest.raises(ValueError, match=r"beside adapters all is frozen but what 'adapter.learned' names"):
+        bench.config(adapter={}, rates={"frozen": ["embedding.*"]})
     with pytest.raises(HeadwaterError, match="no such model directory"):
         bench.config(base=str(tmp_path / "nowhere")).contents()
     (tmp_path / "theirs").mkdir()

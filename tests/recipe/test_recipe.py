@@ -37,3 +37,6 @@ def test_a_decoder_does_both() -> None:
 def test_what_is_tuned_may_be_another_model() -> None:
     block: dict[str, Any] = {"sft": {"base": "models/gpt2", "sources": [{"path": "d.jsonl"}], "steps": 50}, "release": {}}
     assert validate(Recipe, block).pretrain is None
+    with pytest.raises(HeadwaterError, match="evaluate measures a pretrained model of the recipe's own"):
+        validate(Recipe, {**block, "evaluate": {}})
+    assert validate(Recipe, {"evaluate": {}}).evaluate is not None  # of what the workspace has

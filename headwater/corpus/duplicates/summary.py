@@ -1,7 +1,7 @@
 """What do the groups look like? In: places and their groups. Out: the figures of duplicates.json.
 
 groups        how many there are of which size, and of which kind their members are
-largest       the biggest, with ids, sources and how their first document begins
+largest       the biggest, with the ids of their first members, how many of these each source has, and how the first begins
 sources       per source: documents, bytes, and how many of them stand in a group behind its first member
 spans         how many stretches and characters are marked, by kind
 """
@@ -9,7 +9,8 @@ spans         how many stretches and characters are marked, by kind
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypedDict
 
@@ -60,11 +61,16 @@ def summary(annotated: Annotated, places: np.ndarray, groups: np.ndarray, kinds:
         "groups": {"count": len(firsts), "documents": len(places), "beyond_the_first": len(places) - len(firsts), "by_size": by_size,
                    "by_kind": by_kind},
         "largest": [{"documents": int(sizes[index]), "ids": [named[place][0] for place in group.tolist()],
-                     "sources": sorted({named[place][1] for place in group.tolist()}), "excerpt": excerpts[int(group[0])]}
+                     "sources": _counted(named[place][1] for place in group.tolist()), "excerpt": excerpts[int(group[0])]}
                     for index, group in zip(largest, members, strict=True)],
         "sources": sources,
         "spans": _spans(spans),
     }  # fmt: skip
+
+
+def _counted(sources: Iterable[str]) -> dict[str, int]:
+    """How many of the members that are named each source has."""
+    return dict(sorted(Counter(sources).items()))
 
 
 def _sources(annotated: Annotated, repeated: np.ndarray, asked: np.ndarray,

@@ -95,6 +95,11 @@ def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: 
     if measured:
         key = "validation_lead" if len(measured) > 1 else "validation_once"
         said.append(words(key, first=words.figure(measured[0], 3), last=words.figure(measured[-1], 3)))
+    elif nats := [row.loss for row in validation if row.loss is not None]:
+        entropy = validation[-1].unigram_entropy
+        said.append(words("targets_lead", first=words.figure(nats[0], 3), last=words.figure(nats[-1], 3)))
+        if entropy is not None:
+            said.append(words("targets_entropy", entropy=words.figure(entropy, 3)))
     if train or incidents:
         said.append(words("guard_lead", steps=words.many("step", len(incidents))) if incidents else words("guard_quiet"))
     return words.sentences(*said)
@@ -127,7 +132,7 @@ def _applied(train: list[Row], incidents: list[Row]) -> list[tuple[float, float 
 def _validation(rows: list[Row], words: Words, ngram: tuple[int, float] | None) -> dict[str, dict[str, Any]]:
     everything = [(row.step, row.bits_per_byte) for row in rows if row.bits_per_byte is not None]
     if not everything:
-        return {}
+        return _targets(rows, words)
     traces = [charts.curve(everything, words("all"), charts.series(0), width=2.5, markers=True)]
     for number, code in enumerate(sorted({code for row in rows for code in row.by_language}), 1):
         points = [(row.step, row.by_language.get(code)) for row in rows]
@@ -136,6 +141,19 @@ def _validation(rows: list[Row], words: Words, ngram: tuple[int, float] | None) 
     if ngram is not None:
         charts.level(figure, ngram[1], words("ngram", order=ngram[0]))
     return {"validation": charts.as_data(figure)}
+
+
+def _targets(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:
+    """Nats per target of an objective that is not plain text's, beside what knowing frequencies would give."""
+    points = [(row.step, row.loss) for row in rows if row.loss is not None]
+    if not points:
+        return {}
+    figure = charts.lines(
+        [charts.curve(points, words("all"), charts.series(0), width=2.5, markers=True)], y=words("axis_nats"), words=words
+    )
+    if (entropy := rows[-1].unigram_entropy) is not None:
+        charts.level(figure, entropy, words("unigram_entropy"))
+    return {"targets": charts.as_data(figure)}
 
 
 def _steering(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:

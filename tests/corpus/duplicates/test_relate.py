@@ -23,6 +23,7 @@ from headwater.corpus.duplicates.config import Code, Duplicates, Near, Pieces, S
 from headwater.corpus.duplicates.relate import relate
 from headwater.corpus.read.config import PackageSource
 from headwater.corpus.read.package import fetch
+from headwater.release.report.corpus_facts import DuplicateFacts
 
 
 def one_by_one(function: Callable[[Any], None], tasks: Sequence[Any], what: str) -> None:
@@ -169,8 +170,9 @@ def test_the_figures(related: Related, tmp_path: Path) -> None:
     figures = json.loads(found.read_text())
     assert figures["groups"] == {"count": 4, "documents": 12, "beyond_the_first": 8, "by_kind": {"exact": 6, "near": 6},
                                  "by_size": {"2": 3, "3-4": 0, "5-9": 1, "10-99": 0, "100-999": 0, "1000 and more": 0}}  # fmt: skip
-    assert figures["largest"][0] == {"documents": 6, "ids": [f"{row:05d}" for row in range(6, 12)], "sources": ["books", "web"],
+    assert figures["largest"][0] == {"documents": 6, "ids": [f"{row:05d}" for row in range(6, 12)], "sources": {"books": 3, "web": 3},
                                      "excerpt": "the same old story"}  # fmt: skip
+    assert DuplicateFacts.model_validate(figures).largest[0].sources == {"books": 3, "web": 3}  # the report reads it so
     sizes = [len(text.encode()) for text in texts]
     behind = [1, 3, 5, 7, 8, 9, 10, 11]
     for source, odd in (("books", 0), ("web", 1)):
