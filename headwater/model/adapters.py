@@ -94,7 +94,8 @@ def adapt(network: Network, config: LoRA, seed: int = 0) -> list[str]:
 
     Raises HeadwaterError for a glob that names nothing.
     """
-    layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+    # A router computes in fp32 by itself (model/moe.py), so that an adapter on it would be passed by.
+    layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear) and not name.endswith(".router")}
     chosen = {name for pattern in config.targets for name in _named(pattern, list(layers), "targets")}
     parameters = [name for name, _ in network.named_parameters()]
     whole = {name for pattern in config.learned for name in _named(pattern, parameters, "learned")}

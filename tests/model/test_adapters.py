@@ -191,3 +191,12 @@ def test_a_glob_that_names_nothing_is_refused() -> None:
         adapt(tiny().build(0), LoRA(learned=("head",)))
     with pytest.raises(ValidationError, match="cannot be kept two to a byte"):
         LoRA(block=63)
+
+
+def test_routers_have_no_adapters_and_every_adapter_learns() -> None:
+    network = tiny(feed_forward={"kind": "moe", "experts": 4, "top_k": 2}).build(0)
+    names = adapt(network, LoRA(rank=2, targets=("*",)))
+    assert names
+    assert not [name for name in names if "router" in name]
+    network(torch.arange(6)[None]).sum().backward()
+    assert [name for name, parameter in network.named_parameters() if parameter.requires_grad and parameter.grad is None] == []
