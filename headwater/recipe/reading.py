@@ -27,7 +27,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def shipped() -> dict[str, Path]:
     """Name and file of every recipe that ships."""
     folder = next((folder for folder in (_PACKAGE / "recipes", _PACKAGE.parent / "recipes") if folder.is_dir()), None)
-    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def find(name: str) -> Path:

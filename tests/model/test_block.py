@@ -110,7 +110,7 @@ def test_without_a_feed_forward_part(wiring: str) -> None:
 
 @pytest.mark.parametrize("place", ["pre", "post", "sandwich", "deep"])
 def test_cross_attention_stands_between(place: str) -> None:
-    made = block(kind="encoder-decoder", norm={"place": place, "alpha": 1.5})
+    made = block(kind="encoder-decoder", norm={"place": place, "alpha": 1.5 if place == "deep" else None})
     a, f, n, m = parts(made)
     c, o = (lambda x: made.cross(x, FRAME)), made.cross_norm
     if place == "pre":

@@ -123,7 +123,7 @@ def test_every_drawn_tensor_has_a_spread() -> None:
         {"positions": {"kind": "xl"}, "head": {"future": 2}},
         {"positions": {"kind": "none"}, "mixer": {"kind": "lstm"}, "feed_forward": {"kind": "none"}},
         {"positions": {"kind": "none"}, "mixer": {"kind": "convolution"}},
-        {"positions": {"kind": "glm"}, "embedding": {"width": 64}, "head": {"kind": "classes"}},
+        {"positions": {"kind": "glm"}, "embedding": {"width": 64}, "head": {"kind": "classes", "pool": "last"}},
         {"head": {"kind": "span"}},
     ]
     for init, _ in EXPECTED.values():
