@@ -163,5 +163,5 @@ def _steady_threads() -> None:
     import torch
 
     torch.set_num_threads(cores())
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms(True) without a second spent on importing the compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that writes every tensor twice

@@ -290,6 +290,7 @@ def test_what_does_not_fit_is_one_sentence(bench: Bench, tmp_path: Path) -> None
         bench("decoder", lambda draw, n: ({"text": word, "label": 3} for word in PLAIN), {"kind": "regression"})
 
 
+@pytest.mark.slow
 def test_from_a_recipe(bench: Bench, headwater: Any, tmp_path: Path) -> None:
     """The base may be any model, and a changed base is another question."""
     block = bench.block("decoder", sentiments, {"kind": "classification"}, 80, steps=8, schedule={"kind": "linear", "warmup": 2})

@@ -96,6 +96,7 @@ def test_a_run_goes_on_from_an_imported_model(bench: Bench, again: dict[str, Any
     assert about["config"] == theirs["config"]
 
 
+@pytest.mark.slow
 def test_a_kill_changes_no_bit(bench: Bench, again: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     bench(again, "straight", **start(bench))
     whole, batch = (bench.out / "model.safetensors").read_bytes(), TextData.batch
