@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -100,21 +99,6 @@ def shown(piece: str) -> str:
     return CONTROL.sub("", piece)
 
 
-def generate(path: Path, prompt: str, count: int, sampling: Sampling, seed: int, as_json: bool) -> None:
-    """Print `count` continuations of a prompt, the prompt included."""
-    model = directory.load(path)
-    text = _read_all() if prompt == "-" else mend_surrogates(prompt)
-    end = model.tokenizer.special("end")
-    ids = [end, *model.tokenizer.encode(text)]
-    for number in range(count):
-        tokens = (token for token in stream(model.network, ids, sampling, stop={end}, seed=seed, key=number) if token != end)
-        pieces = text_stream(model.tokenizer, tokens)
-        if as_json:
-            print(json.dumps({"prompt": text, "text": "".join(pieces)}, ensure_ascii=False), flush=True)
-            continue
-        if count > 1:
-            print(f"{'' if number == 0 else chr(10)}--- {number + 1}")
-        print(text, end="")
-        for piece in pieces:
-            print(shown(piece), end="", flush=True)
-        print()
+def prompt_text(prompt: str) -> str:
+    """A prompt of the command line; - is standard input."""
+    return _read_all() if prompt == "-" else mend_surrogates(prompt)

@@ -188,19 +188,31 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="How many continuations.")] = 1,
     temperature: Temperature = 0.8,
     top_p: TopP = 0.95,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Draw from so many likeliest tokens.")] = None,
+    min_p: Annotated[
+        float | None, typer.Option(min=0.001, max=1.0, help="Leave out what is less than this share of the likeliest.")
+    ] = None,
+    repetition_penalty: Annotated[float, typer.Option(min=0.01, help="Above 1, tokens that were there become less likely.")] = 1.0,
+    beams: Annotated[int | None, typer.Option(min=1, help="Search for the likeliest text with so many beams instead of drawing.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given more than once.")] = None,
     max_tokens: MaxTokens = 200,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Let a model write on from a prompt.
+    """Let a model write on from a prompt, answer what its encoder reads, or fill the masks of a prompt.
 
     - `headwater generate runs/demo/pretrain --prompt "HAMLET."`
-    - `headwater generate runs/demo/pretrain --prompt "却说曹操" --count 3 --temperature 0.9`
+    - `headwater generate runs/demo/pretrain --prompt "却说曹操" --count 3 --temperature 0.9 --stop "。"`
+    - `headwater generate runs/t5-tiny/pretrain --prompt "To be, or <|0|>" --beams 4`
+    - `headwater generate runs/bert-tiny/pretrain --prompt "To be, or not to <|mask|>"`
     """
-    from headwater.cli.chat import generate as write
+    from headwater.cli.generating import generate as write
     from headwater.generation.sampling import Sampling
 
-    write(model, prompt, count, Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens), seed, as_json)
+    sampling = Sampling(
+        temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty, max_tokens=max_tokens
+    )
+    write(model, prompt, count, sampling, seed, as_json, stop or (), beams)
 
 
 @app.command()
