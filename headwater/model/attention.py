@@ -45,10 +45,10 @@ class Frame:
     segments_BT: torch.Tensor | None = None
 
 
-class Attention(nn.Module):
-    """Between the tokens of a row."""
+class Projected(nn.Module):
+    """What both kinds of attention have: their four projections, and how scores are made."""
 
-    def __init__(self, config: ModelConfig, layer: int, *, encoder: bool = False) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         queries, keys = config.heads * config.head_features, config.key_heads * config.head_features
         self.layer, self.head_width, self.dropout = layer, config.head_features, config.weight_dropout
@@ -57,6 +57,19 @@ class Attention(nn.Module):
         self.key = nn.Linear(config.width, keys, bias=config.biases.queries)
         self.value = nn.Linear(config.width, keys, bias=config.biases.queries)
         self.out = nn.Linear(queries, config.width, bias=config.biases.out)
+
+    def mixed(self, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered) -> torch.Tensor:
+        """`y_BTD` of what the queries gather."""
+        mixed_BHTK = attend(q_BHTK, k_BJSK, v_BJSK, mask, self.scores, self.dropout if self.training else 0.0)
+        y_BTD: torch.Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
+        return y_BTD
+
+
+class Attention(Projected):
+    """Between the tokens of a row."""
+
+    def __init__(self, config: ModelConfig, layer: int, *, encoder: bool = False) -> None:
+        super().__init__(config, layer)
         self.query_norm = RMSNorm(config.head_features, config.norm.eps) if config.qk_norm else None
         self.key_norm = RMSNorm(config.head_features, config.norm.eps) if config.qk_norm else None
         self.relative = RelativeXL(config) if config.positions.kind == "xl" else None
@@ -80,31 +93,17 @@ class Attention(nn.Module):
             mask = biased(mask, bias_BHTS)
         elif self.bias is not None:
             mask = biased(mask, self.bias(frame.order_BQ, frame.order_BK))
-        mixed_BHTK = attend(q_BHTK, k_BJSK, v_BJSK, mask, self.scores, self.dropout if self.training else 0.0)
-        y_BTD: torch.Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
-        return y_BTD
+        return self.mixed(q_BHTK, k_BJSK, v_BJSK, mask)
 
 
-class CrossAttention(nn.Module):
+class CrossAttention(Projected):
     """Queries from the decoder, keys and values from the encoder's last layer (Vaswani et al. 2017, section 3.2.3)."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        queries, keys = config.heads * config.head_features, config.key_heads * config.head_features
-        self.layer, self.head_width, self.dropout = layer, config.head_features, config.weight_dropout
-        self.scores = Scores(config.scores_scale, config.attention_softcap)
-        self.query = nn.Linear(config.width, queries, bias=config.biases.queries)
-        self.key = nn.Linear(config.width, keys, bias=config.biases.queries)
-        self.value = nn.Linear(config.width, keys, bias=config.biases.queries)
-        self.out = nn.Linear(queries, config.width, bias=config.biases.out)
 
     def forward(self, x_BTD: torch.Tensor, frame: Frame) -> torch.Tensor:
         assert frame.memory is not None, "a decoder with cross-attention was given no source"
         q_BHTK = self.query(x_BTD).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
         k_BJSK, v_BJSK = self._remembered(frame.memory, frame.cache)
-        mixed_BHTK = attend(q_BHTK, k_BJSK, v_BJSK, frame.memory.mask, self.scores, self.dropout if self.training else 0.0)
-        y_BTD: torch.Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
-        return y_BTD
+        return self.mixed(q_BHTK, k_BJSK, v_BJSK, frame.memory.mask)
 
     def _remembered(self, memory: Memory, cache: KVCache | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of the source, computed once for all the tokens that a cache will see."""
