@@ -34,6 +34,7 @@ def every_answer(network: Network, prompt: list[int], length: int) -> dict[tuple
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0.0, 1.0, -0.5])
 def test_a_beam_as_wide_as_the_tree_finds_the_best(small: Network, penalty: float) -> None:
     prompt = [1, 2, 5]

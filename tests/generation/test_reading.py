@@ -38,6 +38,7 @@ def plain(text: list[int]) -> Inputs:
     return Inputs(torch.tensor([text]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CONFIGS if not name.startswith("glm")])
 def test_decoders(name: str) -> None:
     network = tiny(**CONFIGS[name], init={"std": 0.4}).build(0).eval()
@@ -92,6 +93,7 @@ def test_glm_when_other_rows_have_stopped() -> None:
 SOURCES = [[30, 31, 32, 33, 34, 35, 36], [40], [50, 51, 52]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", [{"kind": "t5"}, {"kind": "sinusoidal"}, {"kind": "rope"}], ids=lambda part: part["kind"])
 def test_encoder_decoders(positions: dict[str, str]) -> None:
     network = tiny(kind="encoder-decoder", positions=positions, init={"std": 0.4}).build(0).eval()
