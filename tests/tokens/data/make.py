@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 from pathlib import Path
 
@@ -66,11 +67,11 @@ RULES = "\n".join(["FF21\t41", "2460\t31", "FB01\t66 69", "3000\t20", "9\t20", "
 
 COMMON = {"vocab_size": 1000, "num_threads": 1, "minloglevel": 2, "max_sentence_length": 1_000_000}
 MODELS = {
-    "unigram": {"model_type": "unigram", "character_coverage": 0.98, "pad_id": 3, "normalization_rule_tsv": HERE / "rules.tsv"},
+    "unigram": {"model_type": "unigram", "character_coverage": 0.98, "pad_id": 3, "normalization_rule_tsv": "rules.tsv"},
     "unigram_bytes": {"model_type": "unigram", "character_coverage": 0.98, "byte_fallback": True, "normalization_rule_name": "identity",
                       "add_dummy_prefix": False, "remove_extra_whitespaces": False, "allow_whitespace_only_pieces": True,
                       "user_defined_symbols": ["<sep>", "\n"]},
-    "bpe": {"model_type": "bpe", "character_coverage": 0.98, "normalization_rule_tsv": HERE / "rules.tsv"},
+    "bpe": {"model_type": "bpe", "character_coverage": 0.98, "normalization_rule_tsv": "rules.tsv"},
     "bpe_bytes": {"model_type": "bpe", "character_coverage": 0.98, "byte_fallback": True, "split_digits": True,
                   "normalization_rule_name": "identity", "remove_extra_whitespaces": False, "allow_whitespace_only_pieces": True},
 }  # fmt: skip
@@ -87,12 +88,12 @@ def texts() -> list[str]:
 
 def main() -> None:
     expected = {}
+    os.chdir(HERE)  # a model keeps the paths that it was trained with: let them be bare names
     (HERE / "rules.tsv").write_text(RULES)
     for name, options in MODELS.items():
         prefix = HERE / name
         lines = [line for text in TEXTS for line in text.split("\n") if line]
-        options = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
-        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(lines), model_prefix=str(prefix), **COMMON, **options)
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(lines), model_prefix=name, **COMMON, **options)
         prefix.with_suffix(".vocab").unlink()
         model = sentencepiece.SentencePieceProcessor(model_file=f"{prefix}.model")
         expected[name] = [[text, model.encode(text)] for text in texts()]
