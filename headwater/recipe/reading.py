@@ -32,7 +32,7 @@ def shipped() -> dict[str, Path]:
 
 def find(name: str) -> Path:
     """A recipe by path or by the name of one that ships."""
-    if Path(name).exists() or "/" in name or name.endswith((".yaml", ".yml")):
+    if (Path(name).exists() and name not in shipped()) or "/" in name or name.endswith((".yaml", ".yml")):
         return Path(name)
     if name not in shipped():
         raise HeadwaterError("no such recipe", where=name, mend=nearest(name, shipped()))
