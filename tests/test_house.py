@@ -12,7 +12,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "headwater"
-ORDER = ["core", "corpus", "tokens", "model", "generation", "objectives", "training", "evaluation", "alignment", "release", "recipe", "cli"]
+ORDER = [
+    "core",
+    "corpus",
+    "tokens",
+    "model",
+    "generation",
+    "objectives",
+    "parallel",
+    "training",
+    "evaluation",
+    "alignment",
+    "release",
+    "recipe",
+    "cli",
+]
 HEAVY = ("torch", "pyarrow", "numba", "transformers", "resiliparse", "tokenizers", "jinja2")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -36,7 +36,9 @@ class Lesson:
     @property
     def at_once(self) -> int:
         """Rows that are surely held at once."""
-        return self.config.micro_batch or size_at(self.config.batch_size, 0, self.model.context)
+        return (
+            self.config.micro_batch if isinstance(self.config.micro_batch, int) else size_at(self.config.batch_size, 0, self.model.context)
+        )
 
     @property
     def some(self) -> list[int]:

@@ -99,7 +99,7 @@ def _begin(network: Network, tokenizer: Tokenizer, config: Pretrain, work: Work)
 
 def _micro(config: Pretrain) -> int:
     """Rows that are surely held at once."""
-    return config.micro_batch or size_at(config.batch_size, 0)
+    return config.micro_batch if isinstance(config.micro_batch, int) else size_at(config.batch_size, 0)
 
 
 def _said(figures: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from headwater.recipe.recipe import Recipe
 from headwater.recipe.stages import STAGES, Stage, stage_named
 
 # Where and how fast, never what: these blocks of a stage's config are in no fingerprint.
-UNHASHED = ("parallel", "engine")
+UNHASHED = ("parallel", "engine", "checkpoints", "watch")
 
 
 def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | None = None, until: str | None = None) -> list[Artifact]:

@@ -7,9 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from headwater.core.config import Config
+from headwater.parallel.config import Parallel
+from headwater.training.change import Change
+from headwater.training.checkpoint_config import CheckpointConfig
 from headwater.training.optimizer_config import SGD, Adafactor, Adam, AdamW, Lion, Muon, OptimizerConfig, Rates, RMSprop, ScheduleFree
 from headwater.training.ramp import Ramp, Size, Stages
 from headwater.training.schedule_config import WSD, Constant, Cosine, InverseSqrt, Linear, Polynomial, ScheduleConfig, Step
+from headwater.training.watch_config import WatchConfig
 
 __all__ = [
     "EMA", "SGD", "WSD", "Adafactor", "Adam", "AdamW", "Constant", "Cosine", "GuardConfig", "InverseSqrt", "LastSteps", "Linear", "Lion",
@@ -21,14 +25,15 @@ __all__ = [
 class GuardConfig(Config):
     """When a step is not applied: loss or gradient norm not finite, or far above what the last steps had.
 
-    When too many in a row were not, the run goes back to its last checkpoint, goes on behind the batches that it had read since
+    When too many in a row were not, the run goes back to its last snapshot, goes on behind the batches that it had read since
     (PaLM §5.1 skipped 200–500 of them), and at a lower rate that it warms up to anew.
     """
 
     window: int = Field(default=128, ge=16)
     warmup: int = Field(default=32, ge=8, description="steps before anything finite can be an outlier")
     threshold: PositiveFloat = Field(default=10.0, description="robust standard deviations above the median")
-    patience: PositiveInt = Field(default=25, description="refused steps in a row that lead back to the last checkpoint")
+    patience: PositiveInt = Field(default=25, description="refused steps in a row that lead back to the last snapshot")
+    snapshot_every: PositiveInt = Field(default=100, description="steps between two snapshots of the run in memory")
     retries: int = Field(default=2, ge=0, description="rollbacks before the run ends")
     lower: float = Field(default=0.5, gt=0, le=1, description="each rollback multiplies the rate by this")
     rewarm: int = Field(default=20, ge=0, description="steps after a rollback in which the rate rises again")
@@ -72,7 +77,9 @@ class Training(Config):
 
     steps: PositiveInt
     batch_size: Size = 32
-    micro_batch: PositiveInt | None = None
+    micro_batch: PositiveInt | Literal["auto"] | None = Field(
+        default=None, description="rows at once, their gradients summed; null: the whole batch, auto: what fits into memory"
+    )
     optimizer: OptimizerConfig = AdamW()
     rates: Rates = Rates()
     schedule: ScheduleConfig = Cosine()
@@ -86,6 +93,14 @@ class Training(Config):
     validate_every: PositiveInt = 100
     sample_every: PositiveInt = 200
     checkpoint_every: PositiveInt = 100
+    compile: Literal["off", "on"] = Field(default="off", description="on: torch.compile of each block, where a C++ compiler is there")
+    activations: Literal["keep", "recompute"] = Field(
+        default="keep", description="recompute: those of a block are made anew for its gradient (Chen et al. 2016)"
+    )
+    changes: tuple[Change, ...] = Field(default=(), description="settings that change at a step, as `headwater steer` would change them")
+    checkpoints: CheckpointConfig = CheckpointConfig()
+    watch: WatchConfig = WatchConfig()
+    parallel: Parallel = Parallel()
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:

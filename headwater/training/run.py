@@ -22,6 +22,8 @@ class Decided:
 
     precision: Precision
     threads: int
+    micro_batch: int
+    """Rows at once; 0: all."""
 
 
 @dataclass
@@ -51,6 +53,7 @@ def kept(run: Run, logs: dict[str, int], decided: Decided) -> tuple[Parts, dict[
     parts = {"network": run.network.state_dict(), "optimizer": run.optimizers.state()}
     parts |= {part: tensors for part, tensors in (("average", run.average.state()), ("best", run.best.weights)) if tensors}
     return parts, {
+        "step": run.step,
         "place": run.place,
         "tokens": run.tokens,
         "rollbacks": run.rollbacks,
@@ -69,7 +72,8 @@ def resume(run: Run, parts: Parts, state: dict[str, Any]) -> tuple[Decided, dict
     restore(run, parts, state)
     run.best.load(state["best"], parts.get("best", {}))
     run.place, run.rollbacks, run.rolled_to = state["place"], state["rollbacks"], state["rolled_to"]
-    return Decided(resolve(state["decided"]["precision"]), state["decided"]["threads"]), state["logs"]
+    decided = state["decided"]
+    return Decided(resolve(decided["precision"]), decided["threads"], decided["micro_batch"]), state["logs"]
 
 
 def restore(run: Run, parts: Parts, state: dict[str, Any]) -> None:

@@ -64,10 +64,12 @@ class Telemetry:
     def sample(self, step: int, prompt: str, text: str) -> None:
         self._write("samples.jsonl", {"step": step, "prompt": prompt, "text": text})
 
-    def timing(self, step: int, seconds: float, tokens: int) -> None:
+    def timing(self, step: int, seconds: float, tokens: int, waited: float = 0.0) -> None:
+        """How long a step took, and how long of it it `waited` for its batch, in seconds."""
         row = {
             "step": step,
             "seconds": round(seconds, 4),
+            "data_seconds": round(waited, 4),
             "tokens_per_second": round(tokens / seconds),
             "memory_bytes": peak_memory_bytes(),
         }

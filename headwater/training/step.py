@@ -1,0 +1,133 @@
+"""What happens in one step? An update of the weights, or one refusal.
+
+In: a run, the settings that hold for the step, what it is made by. Out: the run one step further, a line in its logs.
+
+Each step is a function of what a checkpoint holds alone: the batch comes from `data.batch(place)`, the rate from the schedule,
+dropout from a stream keyed by the step and the rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from headwater.core.progress import Bar
+from headwater.core.random import key_bits
+from headwater.model.moe import rebalance
+from headwater.model.network import Network
+from headwater.parallel.group import Group
+from headwater.tokens.batch import Batch
+from headwater.training.clip import clip
+from headwater.training.config import Training
+from headwater.training.guard import LostError
+from headwater.training.precision import autocast
+from headwater.training.ramp import Size, size_at
+from headwater.training.run import Decided, Run
+from headwater.training.schedule import rate_at
+from headwater.training.telemetry import Telemetry, Told
+
+Loss = Callable[[Network, Batch], torch.Tensor]  # weighted sum over a (micro-)batch, in nats
+
+
+class Data(Protocol):
+    """Batches as a pure function of the place in the data, which is the number of steps that have read from it."""
+
+    def batch(self, place: int) -> Batch: ...
+
+    def documents(self, place: int) -> list[str]:
+        """Ids of the documents that made the batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Means:
+    """What steps are made with and do not change."""
+
+    data: Data
+    loss: Loss
+    decided: Decided
+    seed: int
+    group: Group
+    telemetry: Telemetry
+    told: Told | None = None
+
+
+def step(run: Run, config: Training, by: Means, bar: Bar) -> None:
+    """One update, or one refusal. Raises LostError when it was one refusal too many."""
+    started = time.perf_counter()
+    batch = by.data.batch(run.place)
+    assert _is_planned(config.batch_size, run.place, len(batch)), "the data does not read as many rows as batch_size says"
+    waited = time.perf_counter() - started
+    run.optimizers.zero_grad()
+    loss = _gradients(run, batch, by)
+    norm = clip(run.network.parameters(), config.clip, config.clip_by)
+    share = _share(run, config, batch.size)
+    lost = None
+    try:
+        reason = run.guard.judge(loss, norm)
+    except LostError as error:
+        reason, lost = error.reason, error
+    if reason is None:
+        run.optimizers.step(share)
+    rebalance(run.network, applied=reason is None)
+    run.step += 1
+    run.place += 1
+    run.tokens += batch.size
+    run.loss = _finite(loss)
+    run.average.note(run.step, applied=reason is None)
+    _tell(run, config, by, reason, norm, config.optimizer.lr * share)
+    seconds = time.perf_counter() - started
+    by.telemetry.timing(run.step, seconds, batch.size, waited)
+    bar.advance(1, loss=loss, **{"tokens/s": f"{batch.size / seconds:,.0f}"})
+    if lost is not None:
+        raise lost
+
+
+def _gradients(run: Run, batch: Batch, by: Means) -> float:
+    """Leave the gradient of the mean loss over the whole batch, made from this process's rows; returns that loss."""
+    weight, mine = batch.weight, by.group.share(batch)
+    total = 0.0
+    for number, micro in enumerate(mine.micro(by.decided.micro_batch or len(mine))):
+        torch.manual_seed(key_bits(by.seed, "dropout", run.step, by.group.rank, number) & (2**63 - 1))
+        with autocast(by.decided.precision):
+            part = by.loss(run.network, micro) / weight
+        part.backward()  # type: ignore[no-untyped-call]
+        total += float(part.detach())
+    (total,) = by.group.sums([total])
+    return total
+
+
+def _tell(run: Run, config: Training, by: Means, reason: str | None, norm: float, rate: float) -> None:
+    """Write down the step that was just made."""
+    figures = by.told.take() if by.told is not None else {}
+    if reason is not None:
+        documents = by.data.documents(run.place - 1)
+        by.telemetry.metric("incident", run.step, reason=reason, loss=run.loss, grad_norm=_finite(norm), documents=documents)
+    if run.step % config.log_every == 0 or run.step == config.steps:
+        if figures:
+            by.telemetry.metric("experts", run.step, **figures)
+        by.telemetry.metric("train", run.step, tokens=run.tokens, loss=run.loss, lr=rate, grad_norm=_finite(norm))
+
+
+def _is_planned(size: Size, place: int, rows: int) -> bool:
+    """Whether a batch is as large as a growing size wants it; where it grows by tokens, the data alone knows how long its rows are."""
+    return isinstance(size, int) or size.unit == "tokens" or rows == size_at(size, place)
+
+
+def _share(run: Run, config: Training, tokens: int) -> float:
+    """Share of the peak rate for a step of so many tokens; lower after rollbacks, and rising anew from each."""
+    at = run.step if config.schedule.unit == "steps" else run.tokens + tokens - 1
+    share = rate_at(config.schedule, at, config.steps)
+    if not run.rollbacks:
+        return share
+    risen = min(1.0, (run.step - run.rolled_to + 1) / (config.guard.rewarm + 1))
+    return share * risen * config.guard.lower**run.rollbacks
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN; null says that there was no number."""
+    return value if abs(value) < float("inf") else None
