@@ -75,7 +75,7 @@ class Reader:
         self.cache = KVCache(network.config, rows, capacity, dtype=_dtype(network), device=network.device)
         self.two_dimensional = network.config.positions.kind == "glm"
         self.blanks_B, self.given_B = torch.zeros(rows, dtype=torch.int64), torch.zeros(rows, dtype=torch.int64)
-        self.prepared: Prepared | None = prepare(network, steps)
+        self.prepared: Prepared | None = prepare(network, steps, rows)
         self._sources = sources
 
     def read(self, texts: Sequence[Sequence[int]]) -> Logits:
