@@ -4,9 +4,10 @@
     python benchmarks/presets.py --quick    three of them, 40 steps each
     python benchmarks/presets.py gpt3 t5    these
 
-A row is one recipe with `--scale tiny`: nats per target held out at the end, the unigram entropy of the same targets (what knowing
-frequencies alone would give), the share of it that was learned, parameters, tokens per second, seconds of training. The last line is one
-JSON object: `ours` and `peer` are the medians of the losses and of the entropies; ratio > 1 means that less than frequencies is left.
+A row is one recipe with `--scale tiny`: nats per target held out at the end, what one would lose on the same targets who has counted
+the targets of the training text and knows nothing else (their unigram entropy), parameters, tokens per second, seconds of training. The
+last line is one JSON object: `ours` and `peer` are the medians of the losses and of the entropies; ratio > 1 means that less than
+frequencies is left.
 """
 
 from __future__ import annotations
@@ -64,14 +65,16 @@ def train(name: str, more: list[str]) -> dict[str, Any]:
 
 
 def entropy_of(workspace: Path) -> float:
-    """Nats per token of the held-out shards for one who knows their frequencies: the same for every plain-text objective."""
+    """Nats per token of the held-out text for one who has counted the tokens of the training text: the same for all plain text."""
     import numpy as np
 
     from headwater.tokens.shards import Shards
 
-    counts = np.bincount(np.asarray(Shards.open(workspace / "tokens", "validation").tokens))
-    share = counts[counts > 0] / counts.sum()
-    return float(-(share * np.log(share)).sum())
+    learned, held = (np.asarray(Shards.open(workspace / "tokens", split).tokens) for split in ("train", "validation"))
+    many = 1 + int(max(learned.max(), held.max()))
+    frequencies = np.bincount(learned, minlength=many) + 1
+    counts = np.bincount(held, minlength=many)
+    return float(-(counts * np.log(frequencies / frequencies.sum())).sum() / counts.sum())
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from headwater.core.config import Config
 from headwater.corpus.read.config import Source
@@ -28,6 +28,9 @@ class SFT(Training):
     sources: tuple[Source, ...] = Field(min_length=1)
     template: str = TEMPLATE
     heldout: HeldOut = HeldOut()
+    validation_dialogues: PositiveInt | None = Field(
+        default=None, description="held-out dialogues looked at during training, evenly spaced; null: all"
+    )
     optimizer: OptimizerConfig = AdamW(lr=3e-4)
     schedule: ScheduleConfig = Cosine(warmup=20)
     prompts: tuple[str, ...] = ("Hello!", "你好！")

@@ -25,12 +25,14 @@ def read(config: SFT, report: Reporter) -> tuple[list[Dialogue], dict[str, Any]]
     """Different dialogues in order, and counts. Raises HeadwaterError for a source that is missing or damaged."""
     distinct: dict[tuple[Message, ...], Dialogue] = {}
     bad_rows: Counter[str] = Counter()
+    unanswered: Counter[str] = Counter()
     total = 0
     for source in config.sources:
-        for dialogue in read_dialogues(files_of(source, report), bad_rows if source.on_bad_row == "skip" else None):
+        for dialogue in read_dialogues(files_of(source, report), bad_rows if source.on_bad_row == "skip" else None, unanswered):
             total += 1
             distinct.setdefault(dialogue.messages, dialogue)
-    return list(distinct.values()), {"bad_rows": dict(sorted(bad_rows.items())), "dialogues": total, "distinct": len(distinct)}
+    passed = {"bad_rows": dict(sorted(bad_rows.items())), "unanswered": dict(sorted(unanswered.items()))}
+    return list(distinct.values()), {**passed, "dialogues": total, "distinct": len(distinct)}
 
 
 def check(config: SFT, report: Reporter) -> None:
@@ -47,6 +49,8 @@ def gather(config: SFT, folder: Path, report: Reporter) -> tuple[list[Dialogue],
     dialogues, counts = read(config, report)
     for place, count in counts["bad_rows"].items():
         report.say(f"  {place}: {count:,} rows that are no dialogue were passed over", stage="sft", bad_rows=count)
+    for place, count in counts["unanswered"].items():
+        report.say(f"  {place}: {count:,} dialogues in which nothing is answered were passed over", stage="sft", unanswered=count)
     prompts = {dialogue.prompt for dialogue in dialogues}
     lowest = min(prompts, key=_draw, default="")  # held out in any case: a few dialogues may draw no number below the fraction
     out = {prompt for prompt in prompts if _draw(prompt) < config.heldout.fraction} | {lowest}

@@ -25,7 +25,7 @@ from headwater.alignment.finetune_texts import Texts
 from headwater.core.artifact import Outcome, Work
 from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
-from headwater.core.storage import read_json, write_atomically, write_json
+from headwater.core.storage import write_atomically, write_json
 from headwater.model import adapters, directory
 from headwater.model.directory import Model
 from headwater.model.heads import Sequences, Vocabulary
@@ -34,8 +34,14 @@ from headwater.model.network import Network
 from headwater.model.transfer import transfer
 from headwater.model.tuning_config import LoRA, about
 from headwater.objectives.labelled import TextRows
+from headwater.training.config import Training
+from headwater.training.epochs import in_steps
 from headwater.training.loop import train
 from headwater.training.loss import Loss
+from headwater.training.loss_config import LossConfig
+from headwater.training.precision import resolve
+from headwater.training.ramp import fits_data
+from headwater.training.sinks import check as check_sinks
 
 KINDS: dict[str, Callable[[Lesson], Taught]] = {
     "classification": Texts, "regression": Texts, "tagging": Tags, "span": Spans, "seq2seq": Pairs,
@@ -45,6 +51,8 @@ SHOWN = 3  # held-out examples that are said during training
 
 def check(config: Finetune, report: Reporter) -> None:
     """Find a mistake in the examples or the base before hours of pretraining are spent."""
+    resolve(config.precision)
+    check_sinks(config.watch.sinks)
     gather(config, report)
     if config.base is not None:
         about(config.base)
@@ -73,16 +81,21 @@ def run(config: Finetune, work: Work) -> Outcome:
     stopping = config.stopping
     if stopping.figure == "bits_per_byte":  # what pretraining looks at, and there is no such figure here
         stopping = stopping.model_copy(update={"figure": "loss"})
+    fits_data(lesson.sizes, taught.rows_per_epoch, "finetune.batch_size")
+    config = in_steps(config, lesson.sizes, taught.rows_per_epoch, "finetune")
+    losses = [Loss(config.loss)]  # the one that holds stands last
     trained = train(
         network,
         taught.data,
-        Loss(config.loss),
+        lambda network, batch: losses[-1](network, batch),
         config.model_copy(update={"stopping": stopping}),
         work=work,
         name="finetune",
         validate=lambda: _rounded(taught.look(network, lesson.some)),
         sample=lambda: _shown(taught, network, min(SHOWN, len(found.held_out))),
         multipliers=multipliers(network.config),
+        sizes=lesson.sizes,
+        adopt=lambda _, now: losses.append(Loss(_terms(now))),
     )
     learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     if config.adapter is not None:
@@ -101,7 +114,7 @@ def run(config: Finetune, work: Work) -> Outcome:
         "labels": list(found.labels),
     }
     directory.save(work.path, network, network.config, base.tokenizer, lineage=lineage)
-    _name_labels(work, found.labels)
+    directory.name_labels(work.path, found.labels)
     metrics = {
         "task": kind,
         "labels": list(found.labels),
@@ -110,13 +123,18 @@ def run(config: Finetune, work: Work) -> Outcome:
         "validation": trained.validation,
         "held_out_figures": figures,
         "refused_steps": trained.refused,
-        "epochs": round(lesson.rows(trained.step)[0] / taught.rows_per_epoch, 3),
+        "epochs": round(lesson.rows(trained.place)[0] / taught.rows_per_epoch, 3),
         "learned_parameters": learning,
         "adapted": adapted,
     }
     write_json(work.path / "metrics.json", metrics)
     leaked = f"; {counts['leaked']:,} of the held-out texts were learned too" if counts["leaked"] else ""
     return Outcome(metrics, taught.told(figures) + leaked)
+
+
+def _terms(config: Training) -> LossConfig:
+    assert isinstance(config, Finetune), "a fine-tuning's settings become a fine-tuning's"
+    return config.loss
 
 
 def _fits(config: Finetune, base: Model) -> None:
@@ -154,14 +172,6 @@ def _shown(taught: Taught, network: Network, count: int) -> Iterator[tuple[str, 
 
 def _line(value: Any) -> str:
     return " ".join(value) if isinstance(value, list | tuple) else str(value)
-
-
-def _name_labels(work: Work, labels: tuple[str, ...]) -> None:
-    """The classes by name in config.json, where Hugging Face's pipelines look for them."""
-    if labels:
-        about = read_json(work.path / "config.json")
-        about |= {"id2label": {str(c): label for c, label in enumerate(labels)}, "label2id": {label: c for c, label in enumerate(labels)}}
-        write_json(work.path / "config.json", about)
 
 
 def _rounded(value: Any) -> Any:

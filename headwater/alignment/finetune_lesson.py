@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from headwater.alignment.examples import Gathered
@@ -17,7 +18,8 @@ from headwater.model.network import Network
 from headwater.model.parts import HeadConfig
 from headwater.tokens.tokenizer import Tokenizer
 from headwater.training.loop import Data
-from headwater.training.ramp import first_row, size_at
+from headwater.training.memory import unlearned_rows
+from headwater.training.ramp import Sizes, size_at
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,18 @@ class Lesson:
 
     def rows(self, step: int) -> tuple[int, int]:
         """The first row that a step reads, and how many."""
-        size, length = self.config.batch_size, self.model.context
-        return first_row(size, step, length), size_at(size, step, length)
+        return self.sizes.rows(step)
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Of its batches; what is changed while the run goes is changed here."""
+        return Sizes(self.config.batch_size, self.model.context)
 
     @property
     def at_once(self) -> int:
-        """Rows that are surely held at once."""
-        return (
-            self.config.micro_batch if isinstance(self.config.micro_batch, int) else size_at(self.config.batch_size, 0, self.model.context)
-        )
+        """Held-out rows that are read at once."""
+        rows = size_at(self.config.batch_size, 0, self.model.context)
+        return unlearned_rows(self.config.micro_batch, rows, self.model.context)
 
     @property
     def some(self) -> list[int]:

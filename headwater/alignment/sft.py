@@ -21,23 +21,28 @@ from headwater.model import adapters, directory
 from headwater.model.directory import Model
 from headwater.model.network import Network
 from headwater.model.tuning_config import about
+from headwater.objectives.data import Rows
 from headwater.objectives.dialogue import Encoded, dialogue_rows, pack
 from headwater.tokens.batch import Batch
 from headwater.tokens.chat import Message, encode_dialogue
 from headwater.tokens.dialogues import Dialogue
 from headwater.tokens.order import Permutation
 from headwater.tokens.tokenizer import Tokenizer
+from headwater.training.epochs import in_steps
 from headwater.training.loop import train
 from headwater.training.loss import token_loss
-from headwater.training.ramp import Size, first_row, largest
+from headwater.training.memory import unlearned_rows
+from headwater.training.precision import resolve
+from headwater.training.ramp import Sizes, fits_data, largest
+from headwater.training.sinks import check as check_sinks
 
 
 class DialogueData:
     """Rows of packed dialogues: packed once, in an order of their own each epoch."""
 
-    def __init__(self, encoded: Sequence[Encoded], ids: Sequence[str], length: int, pad: int, batch_size: Size, seed: int) -> None:
+    def __init__(self, encoded: Sequence[Encoded], ids: Sequence[str], length: int, pad: int, rows: Rows, seed: int) -> None:
         self.encoded, self.ids, self.length, self.pad = encoded, ids, length, pad
-        self.batch_size, self.seed = batch_size, seed
+        self.rows_of, self.seed = rows, seed
         order = Permutation(len(encoded), seed, "dialogues")
         shuffled = [order[place] for place in range(len(encoded))]
         self.rows = [[shuffled[item] for item in row] for row in pack([len(encoded[item][0]) - 1 for item in shuffled], length)]
@@ -45,7 +50,8 @@ class DialogueData:
     def chosen(self, step: int) -> list[list[int]]:
         """Which dialogues stand in which row of the batch."""
         rows = []
-        for index in range(first_row(self.batch_size, step, self.length), first_row(self.batch_size, step + 1, self.length)):
+        first, count = self.rows_of(step)
+        for index in range(first, first + count):
             epoch, place = divmod(index, len(self.rows))
             rows.append(self.rows[Permutation(len(self.rows), self.seed, "rows", epoch)[place]])
         return rows
@@ -54,11 +60,16 @@ class DialogueData:
         return dialogue_rows([[self.encoded[item] for item in row] for row in self.chosen(step)], self.length, self.pad)
 
     def documents(self, step: int) -> list[str]:
-        return [self.ids[item] for row in self.chosen(step) for item in row]
+        return [id for row in self.row_documents(step) for id in row]
+
+    def row_documents(self, step: int) -> list[list[str]]:
+        return [[self.ids[item] for item in row] for row in self.chosen(step)]
 
 
 def check(config: SFT, report: Reporter) -> None:
     """Find a mistake in the dialogues or the base before hours of pretraining are spent."""
+    resolve(config.precision)
+    check_sinks(config.watch.sinks)
     check_dialogues(config, report)
     if config.base is not None:
         about(config.base)
@@ -85,8 +96,15 @@ def run(config: SFT, work: Work) -> Outcome:
         )
     counts["fitting"] = len(encoded) + len(encoded_held_out)
     adapted = [] if config.adapter is None else adapters.adapt(network, config.adapter, work.seed)
-    data = DialogueData(encoded, [dialogue.id for dialogue in kept], room, tokenizer.special("pad"), config.batch_size, work.seed)
-    answer_bytes = sum(_answer_bytes(dialogue) for dialogue in kept_held_out)
+    sizes = Sizes(config.batch_size, room)
+    data = DialogueData(encoded, [dialogue.id for dialogue in kept], room, tokenizer.special("pad"), sizes.rows, work.seed)
+    fits_data(sizes, len(data.rows), "sft.batch_size")
+    config = in_steps(config, sizes, len(data.rows), "sft")
+    there = len(kept_held_out)
+    some = [place * there // count for count in [min(there, config.validation_dialogues or there)] for place in range(count)]
+    looked_at, answer_bytes = [encoded_held_out[place] for place in some], sum(_answer_bytes(kept_held_out[place]) for place in some)
+    at_once = unlearned_rows(config.micro_batch, largest(config.batch_size), room)
+    held: list[Any] = [config]  # the settings that hold stand last
     trained = train(
         network,
         data,
@@ -94,11 +112,13 @@ def run(config: SFT, work: Work) -> Outcome:
         config,
         work=work,
         name="sft",
-        validate=lambda: _held_out_loss(network, encoded_held_out, answer_bytes, room, tokenizer, largest(config.batch_size)),
-        sample=lambda: _speak(network, tokenizer, config, work.seed),
+        validate=lambda: _held_out_loss(network, looked_at, answer_bytes, room, tokenizer, at_once),
+        sample=lambda: _speak(network, tokenizer, held[-1], work.seed),
+        sizes=sizes,
+        adopt=lambda _, now: held.append(now),
     )
     metrics = {**counts, "loss": trained.loss, "validation": trained.validation, "refused_steps": trained.refused}
-    metrics["epochs"] = round(first_row(config.batch_size, trained.step, room) / len(data.rows), 3)
+    metrics["epochs"] = round(sizes.rows(trained.place)[0] / len(data.rows), 3)
     summary = f"{len(encoded):,} dialogues, {trained.validation['bits_per_byte']:.3f} bits/byte on held-out answers"
     if config.adapter is not None:
         count = sum(tensor.numel() for tensor in adapters.learned(network).values())

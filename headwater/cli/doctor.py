@@ -12,6 +12,7 @@ from headwater.core.hardware import cpu_has_bf16, environment
 
 NEEDED_MEMORY_GIB, NEEDED_DISK_GIB = 4.0, 3.0  # what the demo asks for
 EXTRAS = {"tensorboard": "tensorboard", "transformers": "huggingface"}
+SINKS = ("wandb", "mlflow", "trackio")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def examine() -> list[Finding]:
         ),
         Finding("python", facts["python"]),
         Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads"),
+        _matrix_peak(),
+        _energy(),
         _gpu(),
         _pip(),
         _language_model(),
@@ -59,6 +62,8 @@ def examine() -> list[Finding]:
         findings.append(
             Finding(module, "installed" if there else "not installed", there, "" if there else f"pip install 'headwater[{extra}]'")
         )
+    sinks = [name for name in SINKS if importlib.util.find_spec(name) is not None]
+    findings.append(Finding("sinks", f"{', '.join(sinks) or 'none'} beside metrics.jsonl (optional: {', '.join(SINKS)})"))
     return findings
 
 
@@ -71,6 +76,20 @@ def _bf16(flags: list[str]) -> Finding:
 def _at_least(name: str, has: float, needs: float, mend: str) -> Finding:
     well = has >= needs
     return Finding(name, f"{has} GiB" + ("" if well else f", the demo needs {needs:g}"), well, "" if well else mend)
+
+
+def _matrix_peak() -> Finding:
+    """Measured anew each time, and the best of all kept: what a run's MFU is held against."""
+    from headwater.core.peak import measure
+
+    rates = ", ".join(f"{rate / 1e12:.3g} TFLOP/s in {format}" for format, rate in measure().items())
+    return Finding("matrix peak", f"{rates} (measured; the best that was seen here)")
+
+
+def _energy() -> Finding:
+    from headwater.core.energy import Energy
+
+    return Finding("energy", "counted by the processor (RAPL)" if Energy().told else "not told by this machine, or not to this user")
 
 
 def _gpu() -> Finding:

@@ -16,6 +16,7 @@ import typer
 
 from headwater import __version__
 from headwater.core.errors import HeadwaterError
+from headwater.parallel.launch import UNHEALTHY, is_lost_peer, leave_node, say_once
 
 if TYPE_CHECKING:
     from headwater.core.artifact import Workspace
@@ -227,6 +228,32 @@ def status(workspace: WorkspacePath, as_json: Json = False) -> None:
 
 
 @app.command()
+def steer(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A workspace in which a run goes, or its stage: runs/demo/pretrain.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE|ORDER", help="Values to change; stop, save, validate, sample.")
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="Print what was asked so far, as the recipe's `changes:` would say it.")] = False,
+    wait: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait for the run's next step.")] = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Change a training while it goes, from its next step on; what was changed is kept and can be replayed.
+
+    - `headwater steer runs/demo optimizer.lr=3e-4 clip=0.5`
+    - `headwater steer runs/demo optimizer.kind=lion optimizer.lr=1e-4 validate`
+    - `headwater steer runs/demo stop`
+    - `headwater steer runs/demo --log`
+    """
+    from headwater.cli.steer import show_log
+    from headwater.cli.steer import steer as ask
+
+    if log:
+        show_log(run)
+    else:
+        ask(run, words or [], wait, as_json)
+
+
+@app.command()
 def report(
     workspace: WorkspacePath,
     out: Annotated[Path | None, typer.Option(help="The page; WORKSPACE/report.html by default.")] = None,
@@ -342,7 +369,9 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except HeadwaterError as error:
         _complain(str(error))
-        sys.exit(2)
+        if error.code == UNHEALTHY:
+            leave_node()
+        sys.exit(error.code)
     except KeyboardInterrupt:
         _complain("interrupted; the same command goes on from here")
         sys.exit(INTERRUPTED)
@@ -353,6 +382,9 @@ def main() -> None:
         if hasattr(error, "format_message"):  # typer's own: a word of the command line that it does not know
             _explain_usage(error)
             sys.exit(2)
+        if is_lost_peer(error):
+            _complain("another process of this run has ended; the same command goes on from the last checkpoint")
+            sys.exit(1)
         _complain(f"a fault of Headwater: {type(error).__name__}: {error}. The trace is in {_keep_trace()}; please report it.")
         sys.exit(1)
 
@@ -365,7 +397,7 @@ def _explain_usage(error: Any) -> None:
 
 
 def _complain(sentence: str) -> None:
-    print(f"headwater: {' '.join(sentence.split())}", file=sys.stderr)
+    say_once(lambda: print(f"headwater: {' '.join(sentence.split())}", file=sys.stderr, flush=True))
 
 
 def _keep_trace() -> str:

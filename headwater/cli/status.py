@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import statistics
 from pathlib import Path
 from typing import Any
 
 from headwater.core.artifact import JOURNAL, Workspace
 from headwater.core.errors import HeadwaterError
-from headwater.core.storage import read_json, read_jsonl
+from headwater.core.storage import read_json
 from headwater.recipe.stages import STAGES
 
+RECENT = 20  # steps that a run's speed is the median of
+TAIL_BYTES = 1 << 17
 WIDE = 200  # characters of a line where nobody's window ends
 
 
@@ -50,10 +54,10 @@ def _row(workspace: Workspace, stage: str) -> dict[str, Any] | None:
     if artifact is None and not partial:
         return None
     if artifact is None:
-        steps = read_jsonl(partial[-1] / "metrics.jsonl")
+        figures = _training(partial[-1])
         parts = len(list(partial[-1].glob("part-*.parquet")))
-        figure = f"step {steps[-1]['step']:,}" if steps else f"{parts:,} parts" if parts else ""
-        return {"stage": stage, "state": "in progress", "seconds": None, "bytes": _bytes(partial[-1]), "key_figure": figure}
+        said = _said(figures) if figures else f"{parts:,} parts" if parts else ""
+        return {"stage": stage, "state": "in progress", "seconds": None, "bytes": _bytes(partial[-1]), "key_figure": said, **figures}
     times = artifact.path / JOURNAL / "time.json"
     return {
         "stage": stage,
@@ -65,6 +69,37 @@ def _row(workspace: Workspace, stage: str) -> dict[str, Any] | None:
         "content": artifact.manifest.content,
         "path": str(artifact.path),
     }
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """Where a run in progress is: step, loss, and how fast it went over its last steps; empty for other stages."""
+    metrics = _last_rows(folder / "metrics.jsonl")
+    if not metrics:
+        return {}
+    timing = _last_rows(folder / JOURNAL / "timing.jsonl")[-RECENT:]
+    figures: dict[str, Any] = {"step": timing[-1]["step"] if timing else metrics[-1]["step"]}
+    losses = [row["loss"] for row in metrics if row["kind"] == "train" and row["loss"] is not None]
+    figures |= {"loss": losses[-1]} if losses else {}
+    for name in ("tokens_per_second", "mfu"):
+        known = [row[name] for row in timing if name in row]
+        figures |= {name: statistics.median(known)} if known else {}
+    return figures
+
+
+def _last_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows in the last part of a log, which may be long."""
+    if not path.exists():
+        return []
+    with open(path, "rb") as file:
+        begin = max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES)
+        file.seek(begin)
+        lines = file.read().split(b"\n")
+    return [json.loads(line) for line in (lines[1:-1] if begin else lines[:-1])]  # the last is empty, or still being written
+
+
+def _said(figures: dict[str, Any]) -> str:
+    words = {"step": "step {:,}", "loss": "loss {:.4g}", "tokens_per_second": "{:,.0f} tokens/s", "mfu": "MFU {:.1%}"}
+    return ", ".join(words[name].format(value) for name, value in figures.items())
 
 
 def _bytes(folder: Path) -> int:

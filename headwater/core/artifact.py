@@ -97,6 +97,8 @@ class Work:
     inputs: Mapping[str, Artifact]
     seed: int
     report: Reporter
+    shared: Path | None = None
+    """The `path` of the process that leads, for one that makes the same beside it (headwater/parallel)."""
 
     @property
     def journal(self) -> Path:
@@ -107,8 +109,8 @@ class Work:
     @property
     def scratch(self) -> Path:
         """For what only a resume needs; it goes when the artifact is whole."""
-        path = self.path / SCRATCH
-        path.mkdir(exist_ok=True)
+        path = (self.shared or self.path) / SCRATCH
+        path.mkdir(parents=True, exist_ok=True)
         return path
 
 

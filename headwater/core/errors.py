@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 
 class HeadwaterError(Exception):
-    """A mistake that the user can mend: `what` is wrong, `where` (file, line or key), and the `mend`."""
+    """A mistake that the user can mend: `what` is wrong, `where` (file, line or key), and the `mend`. `code` is the exit code."""
+
+    code = 2
 
     def __init__(self, what: str, *, where: object = None, mend: str | None = None):
         self.what, self.where, self.mend = what, None if where is None else str(where), mend

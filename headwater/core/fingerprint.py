@@ -18,8 +18,14 @@ from typing import Any
 import xxhash
 
 PACKAGE = "headwater"
-# These speak to people or to the disk; they cannot change what a stage computes.
-SILENT = frozenset(f"{PACKAGE}.core.{name}" for name in ("errors", "progress", "hardware", "artifact", "fingerprint"))
+# These speak to people, to the disk or of the machine; they cannot change what a stage computes.
+SILENT = frozenset(
+    f"{PACKAGE}.{name}"
+    for name in (
+        *("core.errors", "core.progress", "core.hardware", "core.artifact", "core.fingerprint", "core.peak", "core.energy"),
+        *("training.sinks", "training.watch_config"),
+    )
+)
 # Import names whose distribution is called otherwise.
 DISTRIBUTIONS = {"yaml": "PyYAML", "fasttext": "fasttext-predict"}
 

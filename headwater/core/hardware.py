@@ -47,6 +47,14 @@ def memory_bytes() -> int:
     return total
 
 
+def resident_bytes() -> int | None:
+    """Memory that this process holds now (its resident set); None where the system does not say (not Linux)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def peak_memory_bytes() -> int:
     """Most memory this process has held at once, since `reset_peak_memory` where the kernel can do that (Linux)."""
     try:
@@ -76,7 +84,7 @@ def environment() -> dict[str, Any]:
             continue
     return {
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "bf16": sorted(cpu_flags() & set(MATRIX_FLAGS)),
         "cores": cores(),
         "memory_gib": round(memory_bytes() / 2**30, 1),
@@ -86,7 +94,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -18,6 +18,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+WIDE = 100  # columns of a terminal that has room for everything
 QUIET_SECONDS = 10.0
 JSON_SECONDS = 1.0
 
@@ -84,19 +85,20 @@ class TerminalReporter(Reporter):
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.table import Column
 
+        console = Console(stderr=True)
+        self._wide = console.width >= WIDE
         # markup=False: file names have brackets, which rich would take for colours.
         columns = (
             TextColumn("  {task.description}", markup=False),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=16 if self._wide else 4),
             TextColumn("{task.fields[count]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("left", style="dim"),
+            *((TimeElapsedColumn(), TextColumn("left", style="dim")) if self._wide else (TextColumn("left", style="dim"),)),
             TimeRemainingColumn(),
             TextColumn(
                 "{task.fields[figures]}", style="dim", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
             ),
         )
-        self._live = Progress(*columns, expand=True, console=Console(stderr=True), transient=True)
+        self._live = Progress(*columns, expand=True, console=console, transient=True)
         self._tasks: dict[Bar, Any] = {}
         self._drawn: dict[Bar, float] = {}
 
@@ -114,7 +116,8 @@ class TerminalReporter(Reporter):
     def _update(self, bar: Bar) -> None:
         if (now := time.monotonic()) - self._drawn[bar] > 0.1:
             self._drawn[bar] = now
-            self._live.update(self._tasks[bar], completed=bar.done, total=bar.total, count=_count(bar), figures=_figures(bar))
+            count, figures = _count(bar, self._wide or not bar.figures), _figures(bar)
+            self._live.update(self._tasks[bar], completed=bar.done, total=bar.total, count=count, figures=figures)
 
     def _finish(self, bar: Bar, whole: bool) -> None:
         task = self._tasks.pop(bar)
@@ -143,7 +146,7 @@ class JsonReporter(Reporter):
         self._progress(bar)
 
     def _progress(self, bar: Bar) -> None:
-        seconds = round(time.monotonic() - bar.started, 2)
+        seconds = round(max(0.0, time.monotonic() - bar.started), 2)
         self._write({"event": "progress", "what": bar.what, "done": bar.done, "total": bar.total, "unit": bar.unit, "seconds": seconds,
                      **bar.figures})  # fmt: skip
 
@@ -167,17 +170,23 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _count(bar: Bar) -> str:
+def _count(bar: Bar, with_unit: bool = True) -> str:
     total = f"/{bar.total:,.0f}" if bar.total else ""
-    return f"{bar.done:,.0f}{total} {bar.unit}".strip()
+    return f"{bar.done:,.0f}{total} {bar.unit if with_unit else ''}".strip()
 
 
 def _figures(bar: Bar) -> str:
-    return "  ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in bar.figures.items())
+    return "  ".join(f"{name} {_said(value)}" for name, value in bar.figures.items())
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def _line(bar: Bar) -> str:
-    took = time.monotonic() - bar.started
+    took = max(0.0, time.monotonic() - bar.started)
     now = bar.done - bar.before
     left = f", {took / now * (bar.total - bar.done):.0f} s left" if bar.total and now > 0 and bar.done < bar.total else ""
     return f"  {bar.what}: {_count(bar)}  {_figures(bar)}  ({took:.0f} s{left})"

@@ -89,23 +89,29 @@ class _Coded(torch.autograd.Function):
         return grad @ ctx.kept.dense().to(grad.dtype), None, None
 
 
-def adapt(network: Network, config: LoRA, seed: int = 0) -> list[str]:
-    """Put an adapter on each linear layer that a target names, freeze all else; the names of those layers.
-
-    Raises HeadwaterError for a glob that names nothing.
-    """
+def named(network: Network, config: LoRA) -> tuple[dict[str, nn.Linear], set[str]]:
+    """The linear layers that get an adapter, by name, and the tensors that learn whole. Raises HeadwaterError for a glob that names
+    nothing."""
     # A router computes in fp32 by itself (model/moe.py), so that an adapter on it would be passed by.
     layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear) and not name.endswith(".router")}
     chosen = {name for pattern in config.targets for name in _named(pattern, list(layers), "targets")}
     parameters = [name for name, _ in network.named_parameters()]
     whole = {name for pattern in config.learned for name in _named(pattern, parameters, "learned")}
+    return {name: layers[name] for name in sorted(chosen)}, whole
+
+
+def adapt(network: Network, config: LoRA, seed: int = 0) -> list[str]:
+    """Put an adapter on each linear layer that a target names, freeze all else; the names of those layers.
+
+    Raises HeadwaterError for a glob that names nothing.
+    """
+    layers, whole = named(network, config)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name in whole)
-    for name in sorted(chosen):
-        linear = layers[name]
+    for name, linear in layers.items():
         normal = stream(seed, "lora", name).standard_normal((config.rank, linear.in_features), dtype=np.float32)
         _replace(network, name, Adapted(linear, config, torch.from_numpy(normal) / math.sqrt(3 * linear.in_features)))
-    return sorted(chosen)
+    return list(layers)
 
 
 def merge(network: Network) -> Network:

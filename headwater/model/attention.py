@@ -18,6 +18,7 @@ from headwater.model.kernels import Lowered, Scores, attend, biased
 from headwater.model.norms import RMSNorm
 from headwater.model.notes import Notes
 from headwater.model.positions import Rotation
+from headwater.model.products import through
 from headwater.model.scores import RelativeXL, build_bias
 
 
@@ -58,10 +59,14 @@ class Projected(nn.Module):
         self.value = nn.Linear(config.width, keys, bias=config.biases.queries)
         self.out = nn.Linear(queries, config.width, bias=config.biases.out)
 
+    def by_head(self, x_BTD: torch.Tensor) -> torch.Tensor:
+        """`x_BTHK`."""
+        return x_BTD.view(*x_BTD.shape[:-1], -1, self.head_width)
+
     def mixed(self, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered) -> torch.Tensor:
         """`y_BTD` of what the queries gather."""
         mixed_BHTK = attend(q_BHTK, k_BJSK, v_BJSK, mask, self.scores, self.dropout if self.training else 0.0)
-        y_BTD: torch.Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
+        y_BTD: torch.Tensor = through(mixed_BHTK.transpose(1, 2).flatten(2), self.out)[0]
         return y_BTD
 
 
@@ -77,9 +82,7 @@ class Attention(Projected):
         self.bias = build_bias(config, both_ways=encoder) if own else None
 
     def forward(self, x_BTD: torch.Tensor, frame: Frame) -> torch.Tensor:
-        q_BTHK = self.query(x_BTD).unflatten(-1, (-1, self.head_width))
-        k_BTJK = self.key(x_BTD).unflatten(-1, (-1, self.head_width))
-        v_BTJK = self.value(x_BTD).unflatten(-1, (-1, self.head_width))
+        q_BTHK, k_BTJK, v_BTJK = map(self.by_head, through(x_BTD, self.query, self.key, self.value))
         if self.query_norm is not None and self.key_norm is not None:
             q_BTHK, k_BTJK = (norm(x.float()).to(x.dtype) for norm, x in ((self.query_norm, q_BTHK), (self.key_norm, k_BTJK)))
         if frame.rotation is not None:
@@ -101,7 +104,7 @@ class CrossAttention(Projected):
 
     def forward(self, x_BTD: torch.Tensor, frame: Frame) -> torch.Tensor:
         assert frame.memory is not None, "a decoder with cross-attention was given no source"
-        q_BHTK = self.query(x_BTD).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        q_BHTK = self.by_head(through(x_BTD, self.query)[0]).transpose(1, 2)
         k_BJSK, v_BJSK = self._remembered(frame.memory, frame.cache)
         return self.mixed(q_BHTK, k_BJSK, v_BJSK, frame.memory.mask)
 
@@ -110,8 +113,7 @@ class CrossAttention(Projected):
         if memory.x_BSD is None:
             assert cache is not None, "there is neither a source nor a cache that has read one"
             return cache.source[self.layer]
-        k_BJSK = self.key(memory.x_BSD).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
-        v_BJSK = self.value(memory.x_BSD).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        k_BJSK, v_BJSK = (self.by_head(y_BSD).transpose(1, 2) for y_BSD in through(memory.x_BSD, self.key, self.value))
         if cache is not None:
             cache.source[self.layer] = (k_BJSK, v_BJSK)
         return k_BJSK, v_BJSK

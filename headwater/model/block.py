@@ -87,7 +87,7 @@ class Block(nn.Module):
             branch_BTD = out_norm(branch_BTD.to(x_BTD.dtype), frame.real_BT)
         branch_BTD = self._dropped(branch_BTD)
         if self.place in ("pre", "sandwich"):
-            return x_BTD + branch_BTD
+            return x_BTD + branch_BTD.to(x_BTD.dtype)  # a sum of two dtypes takes torch longer than a cast and a sum
         sum_BTD = torch.add(branch_BTD, x_BTD, alpha=self.alpha) if self.place == "deep" else x_BTD + branch_BTD
         return self._normed(norm, sum_BTD, frame)
 

@@ -10,7 +10,7 @@ Hugging Face tools open it wherever they know the family. Nothing is ever unpick
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,14 @@ def save(
             "lineage": dict(lineage or {}),
         },
     )
+
+
+def name_labels(path: Path, labels: Sequence[str]) -> None:
+    """The classes by name in config.json of a saved model, where Hugging Face's pipelines look for them; nothing without classes."""
+    if labels:
+        about = read_json(path / "config.json")
+        about |= {"id2label": {str(c): label for c, label in enumerate(labels)}, "label2id": {label: c for c, label in enumerate(labels)}}
+        write_json(path / "config.json", about)
 
 
 def load(path: str | Path) -> Model:

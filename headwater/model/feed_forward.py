@@ -14,6 +14,7 @@ from torch.nn import functional
 from headwater.model.config import ModelConfig
 from headwater.model.notes import Notes
 from headwater.model.parts import Absent, FeedForwardConfig, Gated, MoE, Plain
+from headwater.model.products import through
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 
@@ -63,8 +64,8 @@ class PlainUnit(nn.Module):
         self.f, self.dropout = f, nn.Dropout(dropout)
 
     def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None, notes: Notes | None = None) -> torch.Tensor:
-        y_BTD: torch.Tensor = self.down(self.dropout(self.f(self.up(x_BTD))))
-        return y_BTD
+        (h_BTF,) = through(x_BTD, self.up)
+        return through(self.dropout(self.f(h_BTF)), self.down)[0]
 
 
 class GatedUnit(nn.Module):
@@ -78,6 +79,5 @@ class GatedUnit(nn.Module):
         self.f, self.dropout = f, nn.Dropout(dropout)
 
     def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None, notes: Notes | None = None) -> torch.Tensor:
-        h_BTF = self.f(self.gate(x_BTD)) * self.up(x_BTD)
-        y_BTD: torch.Tensor = self.down(self.dropout(h_BTF))
-        return y_BTD
+        gate_BTF, up_BTF = through(x_BTD, self.gate, self.up)
+        return through(self.dropout(self.f(gate_BTF) * up_BTF), self.down)[0]

@@ -13,6 +13,7 @@ from torch.nn import functional
 from headwater.model.config import ModelConfig
 from headwater.model.norms import as_operand, build_norm
 from headwater.model.parts import EmbeddingHead, LanguageHead, MaskedHead, ScalarHead, SequenceHead, SpanHead, TaggingHead
+from headwater.model.products import linear
 
 
 def build_head(config: ModelConfig) -> nn.Module:
@@ -49,19 +50,31 @@ class Vocabulary(nn.Module):
         self.next_sentence = nn.Linear(config.width, 2) if pools else None
 
     def forward(self, x_BTD: torch.Tensor, table_VD: torch.Tensor, real_BT: torch.Tensor | None = None) -> torch.Tensor:
+        return self.bent(self.products(x_BTD, table_VD, real_BT))
+
+    def products(self, x_BTD: torch.Tensor, table_VD: torch.Tensor, real_BT: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits as the matrix product leaves them, in its dtype, before `bent`."""
         if self.dense is not None and self.norm is not None:
             x_BTD = self.norm(functional.gelu(self.dense(x_BTD)).to(x_BTD.dtype), real_BT)
         if self.fall is not None:
             x_BTD = self.fall(x_BTD)
-        return self.logits(x_BTD, table_VD if self.weight is None else self.weight)
+        return self._product(x_BTD, table_VD if self.weight is None else self.weight)
 
     def logits(self, x_BTD: torch.Tensor, weight_VD: torch.Tensor) -> torch.Tensor:
-        """Products with the rows of a table, multiplied and bent as the config wants them; D features, not V logits, are multiplied."""
+        """Products with the rows of a table, multiplied and bent as the config wants them."""
+        return self.bent(self._product(x_BTD, weight_VD))
+
+    def bent(self, logits_BTV: torch.Tensor) -> torch.Tensor:
+        """fp32, and below the softcap where there is one."""
+        logits_BTV = logits_BTV.float()
+        return logits_BTV if self.softcap is None else self.softcap * torch.tanh(logits_BTV / self.softcap)
+
+    def _product(self, x_BTD: torch.Tensor, weight_VD: torch.Tensor) -> torch.Tensor:
+        """D features, not V logits, are multiplied by the scale."""
         bias_V: torch.Tensor | None = self.bias
         if self.scale != 1:
             x_BTD, bias_V = x_BTD * self.scale, None if bias_V is None else bias_V * self.scale
-        logits_BTV = functional.linear(as_operand(x_BTD), weight_VD, bias_V).float()
-        return logits_BTV if self.softcap is None else self.softcap * torch.tanh(logits_BTV / self.softcap)
+        return linear(as_operand(x_BTD), weight_VD, bias_V)
 
     def follows(self, x_BTD: torch.Tensor) -> torch.Tensor:
         """`logits_B2`: sentence B follows A, or is a random one (Devlin et al. 2019, section 3.1)."""

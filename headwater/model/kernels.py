@@ -6,7 +6,7 @@ In: q_BHTK, k_BJSK, v_BJSK and a Lowered mask. Out: mixed_BHTK. Two ways, equal 
 - SDPA forward with an explicit backward: training in bf16 on a CPU with rows of at most 512 tokens. There SDPA's own backward
   is slow (24 of its 28 ms below); recomputing the scores for a few rows at a time, so that they stay in the processor's cache,
   is faster and keeps as little. Forward + backward in bf16, H=6, K=64, causal, medians in ms of interleaved runs on 2 quiet
-  threads of a Xeon with AMX (2026-11-22), recomputing 8, 4, 4, 2 and 4 rows at a time; `explicit` is the plain
+  threads of a Xeon with AMX (2026-11-22), recomputing 8, 4, 4, 2 and 4 rows at a time by autograd; `explicit` is the plain
   matmul-softmax-matmul that keeps its scores, `halves` recomputes in two causal halves and so skips a quarter of the scores:
 
       B   T     SDPA  explicit  recomputed  halves
@@ -16,6 +16,9 @@ In: q_BHTK, k_BJSK, v_BJSK and a Lowered mask. Out: mixed_BHTK. Two ways, equal 
       8   512   40.2  50.5      34.9        34.8
       4   1024  51.3  97.8     111.3        82.2
 
+  Since then the gradients are written out (`_gradients`; by autograd where a softcap bends the scores or a bias is learned), with
+  the same bits: 31 to 35 ms of processor time on one thread at 16 x 256 where autograd took 42. Keeping the weights of the forward
+  pass is no faster (37 ms in all against 40: writing them out of the cache costs what recomputing does), halves of that are slower (39).
   Halves do not pay at the lengths where this way is taken. In fp32 SDPA is the fastest of all (at 16 x 256, 28.9 against 33.7
   for the best explicit form).
 
@@ -107,10 +110,7 @@ def explicit(
     B, H, T, K = q_BHTK.shape
     J, S = k_BJSK.shape[1:3]
     q_NGK, k_NSK, v_NSK = q_BHTK.reshape(B * J, H // J * T, K), k_BJSK.reshape(B * J, S, K), v_BJSK.reshape(B * J, S, K)
-    if mask.bias_BHTS is None:
-        bias_NGS = _bias(mask, q_BHTK, k_BJSK)
-    else:
-        bias_NGS = mask.bias_BHTS.to(q_BHTK.dtype).expand(B, H, T, S).reshape(B * J, H // J * T, S)
+    bias_NGS = _added(mask, q_BHTK, k_BJSK)
     if scores.softcap is None:
         scores_NGS = torch.baddbmm(bias_NGS, q_NGK, k_NSK.transpose(1, 2), alpha=scores.scale)
     else:
@@ -120,10 +120,12 @@ def explicit(
     return (weight_NGS @ v_NSK).view(B, H, T, K)
 
 
-def _bias(mask: Lowered, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor) -> torch.Tensor:
-    """0 where allowed and -inf where not, in the shape that `explicit` adds to its scores."""
+def _added(mask: Lowered, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor) -> torch.Tensor:
+    """What is added to scores, in the shape that they have for `explicit`: a bias, and 0 where allowed, -inf where not."""
     B, H, T, _ = q_BHTK.shape
     J, S = k_BJSK.shape[1:3]
+    if mask.bias_BHTS is not None:
+        return mask.bias_BHTS.to(q_BHTK.dtype).expand(B, H, T, S).reshape(B * J, H // J * T, S)
     if mask.allowed_B1TS is None:
         bias_TS = torch.zeros(T, S, dtype=q_BHTK.dtype, device=q_BHTK.device)
         return (bias_TS.fill_(-math.inf).triu_(1) if mask.causal else bias_TS).repeat(H // J, 1)
@@ -132,7 +134,7 @@ def _bias(mask: Lowered, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor) -> torch.Te
 
 
 class _Recomputed(torch.autograd.Function):
-    """SDPA forward; backward through `explicit`, computed anew for a few rows at a time."""
+    """SDPA forward; backward from scores that are computed anew for a few rows at a time."""
 
     @staticmethod
     def forward(
@@ -147,14 +149,18 @@ class _Recomputed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (grad_BHTK,) = grads
+        saved = ctx.saved_tensors  # read once: a block whose activations are made anew hands them out once
         B, H, T, _ = grad_BHTK.shape
+        rows = max(1, SCORES_AT_ONCE // (H * T * saved[1].shape[2]))
         learns_bias = ctx.needs_input_grad[3]
-        rows = max(1, SCORES_AT_ONCE // (H * T * ctx.saved_tensors[1].shape[2]))
+        if ctx.scores.softcap is None and not learns_bias:
+            q_BHTK, k_BJSK, v_BJSK = saved
+            return *_gradients(q_BHTK, k_BJSK, v_BJSK, grad_BHTK, ctx.mask, ctx.scores.scale, rows), None, None, None
         pieces: list[tuple[torch.Tensor, ...]] = []
         bias_pieces: list[torch.Tensor] = []
         for start in range(0, B, rows):
             piece = slice(start, start + rows)
-            q, k, v = (tensor[piece].detach().requires_grad_() for tensor in ctx.saved_tensors)
+            q, k, v = (tensor[piece].detach().requires_grad_() for tensor in saved)
             mask = _rows_of(ctx.mask, piece)
             wanted = [q, k, v]
             if learns_bias and mask.bias_BHTS is not None:
@@ -170,6 +176,42 @@ class _Recomputed(torch.autograd.Function):
         if learns_bias:
             grad_bias = torch.cat(bias_pieces) if ctx.mask.bias_BHTS.shape[0] > 1 else torch.stack(bias_pieces).sum(0)
         return *(torch.cat(column) for column in zip(*pieces, strict=True)), grad_bias, None, None
+
+
+def _gradients(
+    q_BHTK: torch.Tensor,
+    k_BJSK: torch.Tensor,
+    v_BJSK: torch.Tensor,
+    grad_BHTK: torch.Tensor,
+    mask: Lowered,
+    scale: float,
+    rows: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of q, k and v, written out: `rows` rows at a time in one buffer of weights and one of their gradients.
+
+    With p the weights and g the gradient of what was mixed: dv = pᵀ g, ds = p (g vᵀ - sum of p g vᵀ), dq = scale ds k, dk = scale dsᵀ q.
+    What is written stands as the projections have it, token by token, so that nobody has to copy it.
+    """
+    B, H, T, K = q_BHTK.shape
+    J, S = k_BJSK.shape[1:3]
+    G = H // J
+    grad_q, grad_k, grad_v = (torch.empty_like(x.transpose(1, 2), memory_format=torch.contiguous_format) for x in (q_BHTK, k_BJSK, v_BJSK))
+    weight_NGS, change_NGS = (q_BHTK.new_empty(min(rows, B) * J, G * T, S) for _ in range(2))
+    for start in range(0, B, rows):
+        piece = slice(start, start + rows)
+        few = q_BHTK[piece].shape[0]
+        q_NGK = torch.mul(q_BHTK[piece], scale, out=q_BHTK.new_empty(few, H, T, K)).view(-1, G * T, K)
+        grad_NGK = grad_BHTK[piece].reshape(-1, G * T, K)
+        k_NSK, v_NSK = (x[piece].reshape(-1, S, K) for x in (k_BJSK, v_BJSK))
+        p_NGS, ds_NGS = weight_NGS[: len(k_NSK)], change_NGS[: len(k_NSK)]
+        torch.baddbmm(_added(_rows_of(mask, piece), q_BHTK[piece], k_BJSK), q_NGK, k_NSK.transpose(1, 2), out=p_NGS)
+        torch.softmax(p_NGS, dim=-1, out=p_NGS)
+        torch.bmm(grad_NGK, v_NSK.transpose(1, 2), out=ds_NGS)
+        torch.ops.aten._softmax_backward_data.out(ds_NGS, p_NGS, -1, p_NGS.dtype, grad_input=ds_NGS)
+        grad_v[piece] = (p_NGS.transpose(1, 2) @ grad_NGK).view(few, J, S, K).transpose(1, 2)
+        grad_q[piece] = (ds_NGS @ k_NSK).mul_(scale).view(few, H, T, K).transpose(1, 2)
+        grad_k[piece] = (ds_NGS.transpose(1, 2) @ q_NGK).view(few, J, S, K).transpose(1, 2)
+    return grad_q.transpose(1, 2), grad_k.transpose(1, 2), grad_v.transpose(1, 2)
 
 
 def _rows_of(mask: Lowered, rows: slice) -> Lowered:

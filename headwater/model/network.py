@@ -24,6 +24,7 @@ from headwater.model.kernels import Lowered, biased, lower
 from headwater.model.norms import build_norm
 from headwater.model.notes import Notes
 from headwater.model.positions import Rotation
+from headwater.model.recompute import recomputed
 from headwater.model.scores import build_bias
 from headwater.tokens.batch import Inputs
 from headwater.tokens.masks import Both, Causal, Documents, Either, Mask, Places, causal, documents, full
@@ -37,6 +38,7 @@ class Stack(nn.Module):
         depth = config.encoder_depth if encoder else config.layers
         self.config = config
         self.both_ways = encoder or config.kind == "encoder"
+        self.recomputes = False
         self.blocks = nn.ModuleList(Block(config, layer, encoder=self.both_ways) for layer in range(depth))
         self.norm = build_norm(config) if config.norm.ends else None
         own = config.positions.kind == "t5" and config.positions.per_layer
@@ -54,7 +56,7 @@ class Stack(nn.Module):
     ) -> torch.Tensor:
         frame = self.frame(inputs, positions_BT, cache=cache, memory=memory, notes=notes)
         for block in self.blocks:
-            x_BTD = block(x_BTD, frame)
+            x_BTD = recomputed(block, x_BTD, frame) if self.recomputes else block(x_BTD, frame)
         if self.norm is not None:
             x_BTD = self.norm(x_BTD, frame.real_BT)
         return x_BTD
@@ -100,6 +102,12 @@ class Network(nn.Module):
     def dtype(self) -> torch.dtype:
         """Of the weights; autocast may compute in another."""
         return self.embedding.tokens.weight.dtype
+
+    def recompute(self, on: bool) -> None:
+        """Whether the activations of a block are forgotten and made anew for its gradient; bits are the same."""
+        for stack in (self.encoder, self.stack):
+            if stack is not None:
+                stack.recomputes = on
 
     def forward(
         self,
@@ -154,7 +162,8 @@ class Network(nn.Module):
         positions_BT = _order(inputs.tokens_BT, None) if inputs.positions_BT is None else inputs.positions_BT
         frame = self.stack.frame(inputs, positions_BT, cache=None, memory=None, notes=None)
         norm = self.stack.norm
-        states = [block(x_BTD.float(), frame) for block in self.ahead]
+        again = self.stack.recomputes
+        states = [recomputed(block, x_BTD.float(), frame) if again else block(x_BTD.float(), frame) for block in self.ahead]
         return [self.head(x if norm is None else norm(x, frame.real_BT)) for x in states]
 
     def follows(self, x_BTD: torch.Tensor) -> torch.Tensor:

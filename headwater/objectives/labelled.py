@@ -124,6 +124,9 @@ class LabelledData:
     def documents(self, step: int) -> list[str]:
         return list(dict.fromkeys(item.id for item in self.chosen(step)))
 
+    def row_documents(self, step: int) -> list[list[str]]:
+        return [[item.id] for item in self.chosen(step)]
+
     @property
     def rows_per_epoch(self) -> int:
         return len(self.items)

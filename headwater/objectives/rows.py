@@ -105,6 +105,7 @@ def lay(rows: Sequence[Row], layout: Layout) -> Batch:
         prefix_BT=_filled([row.prefix for row in rows], T, False) if "prefix" in fields else None,
         types_BT=_filled([row.types for row in rows], T, 0) if "types" in fields else None,
         blocks_BT=_filled([row.blocks for row in rows], T, 0) if "blocks" in fields else None,
+        padding_BT=_padding(rows, T) if layout.source_length is not None else None,
     )
     weights = [np.ones(len(row.tokens), np.float32) if row.weights is None else row.weights for row in rows]
     labelled = layout.label_weight is not None
@@ -118,6 +119,12 @@ def lay(rows: Sequence[Row], layout: Layout) -> Batch:
         labels=torch.tensor([row.label for row in rows]) if labelled else None,
         label_weight=layout.label_weight if layout.label_weight is not None else 1.0,
     )
+
+
+def _padding(rows: Sequence[Row], length: int) -> torch.Tensor:
+    """`[B, T]`: what stands behind a row's own tokens."""
+    lengths_B = torch.tensor([len(row.tokens) for row in rows])
+    return torch.arange(length) >= lengths_B[:, None]
 
 
 def _source(rows: Sequence[Row], layout: Layout) -> Inputs | None:

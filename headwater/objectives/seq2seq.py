@@ -128,7 +128,10 @@ class PairData:
         return batch if self.decay is None else with_own_places(batch, given_share(self.decay, step), self.seed, indices)
 
     def documents(self, step: int) -> list[str]:
-        return [self.ids[item] for index in self._indices(step) for item in self._group(index)]
+        return [id for row in self.row_documents(step) for id in row]
+
+    def row_documents(self, step: int) -> list[list[str]]:
+        return [[self.ids[item] for item in self._group(index)] for index in self._indices(step)]
 
     def _indices(self, step: int) -> range:
         first, count = self.rows(step)

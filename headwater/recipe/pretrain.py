@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from headwater.core.artifact import Outcome, Work
+from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
 from headwater.evaluation.perplexity import bits_per_byte
 from headwater.model import directory
+from headwater.model.activation import switch_activation
+from headwater.model.config import ModelConfig
 from headwater.model.init import empty, multipliers
 from headwater.model.network import Network
 from headwater.model.transfer import transfer
 from headwater.model.tuning_config import about
 from headwater.objectives.build import build
-from headwater.objectives.data import TextData, held_out, unigram_entropy
-from headwater.recipe.pretrain_config import Pretrain
+from headwater.objectives.data import TextData, held_out, unigram_loss
+from headwater.recipe.pretrain_config import SHORTENS, Pretrain
 from headwater.recipe.speaking import speak
 from headwater.tokens.batch import Batch
 from headwater.tokens.shards import Shards
 from headwater.tokens.tokenizer import Tokenizer
+from headwater.training.config import Training
+from headwater.training.epochs import in_steps
 from headwater.training.loop import train
 from headwater.training.loss import Loss, follows_rate, mean_loss
+from headwater.training.memory import unlearned_rows
 from headwater.training.precision import autocast, resolve
-from headwater.training.ramp import first_row, size_at
+from headwater.training.ramp import Sizes, fits_data, size_at
+from headwater.training.sinks import check as check_sinks
 from headwater.training.telemetry import Told
 
 
 def check(config: Pretrain, report: Reporter) -> None:
-    """Open the model that a run starts from and see that its weights fit, before time is spent on the corpus."""
+    """See that the machine has the precision and that the weights of a model to start from fit, before time is spent on the corpus."""
+    resolve(config.precision)
+    check_sinks(config.watch.sinks)
     if config.init_from is None:
         return
     about(config.init_from.model)
@@ -41,48 +51,79 @@ def run(config: Pretrain, work: Work) -> Outcome:
     tokenizer = Tokenizer.load(work.inputs["tokenizer"].path / "tokenizer.json")
     shards = work.inputs["tokens"].path
     architecture = config.model if config.model.vocab_size is not None else config.model.with_vocabulary(tokenizer.vocab_size)
+    _covers(architecture, tokenizer, Shards.open(shards, "train"))
     objective = build(config.objective, architecture, tokenizer, "pretrain.objective")
     network = architecture.build(work.seed)
     lineage = {"seed": work.seed, "objective": config.objective.kind, **_begin(network, tokenizer, config, work)}
-    raw = config.objective.raw_length(architecture)
-    data = TextData(
-        objective,
-        Shards.open(shards, "train"),
-        lambda step: (first_row(config.batch_size, step, raw), size_at(config.batch_size, step, raw)),
-        work.seed,
-    )
+    sizes = Sizes(config.batch_size, config.objective.raw_length(architecture), config.length)
+    pieces = sizes.portion if config.objective.kind in SHORTENS else None
+    learned = Shards.open(shards, "train")
+    data = TextData(objective, learned, sizes.rows, work.seed, order=config.order, pieces=pieces,
+                    decode=tokenizer.decode)  # fmt: skip
+    fits_data(sizes, data.rows_per_epoch, "pretrain.batch_size")
+    config = in_steps(config, sizes, data.rows_per_epoch, "pretrain")
     validation = Shards.open(shards, "validation")
+    if not len(validation):
+        raise HeadwaterError("no text is held out, so that nothing can be validated", where="validation", mend="hold some out")
     rows = [] if config.speaks else held_out(objective, validation, config.validation_rows, _micro(config), work.seed)
+    counting = 0.0 if config.speaks else unigram_loss(rows, objective, learned, architecture.vocabulary, work.seed)
     figure = "bits_per_byte" if config.speaks else "loss"
     stopping = config.stopping
     if stopping.figure not in (figure, "loss"):
         stopping = stopping.model_copy(update={"figure": figure})
     told = Told()
+    held = _Held(config, Loss(config.loss, told))
+
+    def adopt(trained: Network, now: Training) -> None:
+        assert isinstance(now, Pretrain), "a pretraining's settings become a pretraining's"
+        held.config, held.loss = now, Loss(now.loss, told)
+        for one in {id(one): one for one in (network, trained)}.values():
+            switch_activation(one, now.model.feed_forward)
+
     trained = train(
         network,
         data,
-        Loss(config.loss, told),
+        lambda network, batch: held.loss(network, batch),
         config.model_copy(update={"stopping": stopping}),
         work=work,
         name="pretrain",
-        validate=lambda: _of_text(network, validation, config) if config.speaks else _of_rows(network, rows, config),
-        sample=lambda: speak(network, tokenizer, config, work.seed),
+        validate=lambda: _of_text(network, validation, held.config) if config.speaks else _of_rows(network, rows, config, counting),
+        sample=lambda: speak(network, tokenizer, held.config, work.seed),
         multipliers=multipliers(architecture),
         told=told,
+        sizes=sizes,
+        adopt=adopt,
     )
+    architecture = network.config
     directory.save(work.path, network, architecture, tokenizer, lineage=lineage)
-    count, read = architecture.parameter_count(), first_row(config.batch_size, trained.step, raw)
+    count, read = architecture.parameter_count(), sizes.tokens_before(trained.place)
     metrics = {
         "parameters": count,
         "objective": config.objective.kind,
-        "tokens": read * raw,
-        "epochs": round(read / data.rows_per_epoch, 3),
+        "tokens": read,
+        "epochs": round(read / (data.rows_per_epoch * sizes.row_tokens), 3),
         "loss": trained.loss,
         "validation": trained.validation,
         "refused_steps": trained.refused,
     }
     size = f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
     return Outcome(metrics, f"{size} parameters, {_said(trained.validation)}")
+
+
+@dataclass
+class _Held:
+    """The settings that hold, and the loss that they make."""
+
+    config: Pretrain
+    loss: Loss
+
+
+def _covers(architecture: ModelConfig, tokenizer: Tokenizer, learned: Shards) -> None:
+    """Raises HeadwaterError for tokens that the model has no row for."""
+    needed = max(tokenizer.vocab_size, learned.vocab_size)
+    if architecture.vocabulary < needed:
+        said = f"the model's vocabulary has {architecture.vocabulary:,} tokens, and the text is made of {needed:,}"
+        raise HeadwaterError(said, where="pretrain.model.vocab_size", mend="leave it out, and it is the tokenizer's")
 
 
 def _begin(network: Network, tokenizer: Tokenizer, config: Pretrain, work: Work) -> dict[str, Any]:
@@ -98,8 +139,8 @@ def _begin(network: Network, tokenizer: Tokenizer, config: Pretrain, work: Work)
 
 
 def _micro(config: Pretrain) -> int:
-    """Rows that are surely held at once."""
-    return config.micro_batch if isinstance(config.micro_batch, int) else size_at(config.batch_size, 0)
+    """Rows of a validation that are held at once."""
+    return unlearned_rows(config.micro_batch, size_at(config.batch_size, 0), config.model.context)
 
 
 def _said(figures: dict[str, Any]) -> str:
@@ -124,9 +165,9 @@ def _of_text(network: Network, shards: Shards, config: Pretrain) -> dict[str, An
     return {"bits_per_byte": whole["bits_per_byte"], "loss": whole["loss"], "by_language": by_language}
 
 
-def _of_rows(network: Network, batches: list[Batch], config: Pretrain) -> dict[str, Any]:
-    """Nats per target of the fixed held-out rows, beside what knowing only the targets' frequencies would give."""
+def _of_rows(network: Network, batches: list[Batch], config: Pretrain, counting: float) -> dict[str, Any]:
+    """Nats per target of the fixed held-out rows, beside what `counting` targets would give."""
     with autocast(resolve(config.precision)):
         loss, follows = mean_loss(network, batches), follows_rate(network, batches)
-    figures = {"loss": round(loss, 6), "unigram_entropy": round(unigram_entropy(batches), 6)}
+    figures = {"loss": round(loss, 6), "unigram_entropy": round(counting, 6)}
     return figures if follows is None else {**figures, "next_sentence": round(follows, 4)}

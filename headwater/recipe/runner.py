@@ -21,6 +21,9 @@ from headwater.core.fingerprint import code_of
 from headwater.core.hardware import cores, environment, peak_memory_bytes, reset_peak_memory
 from headwater.core.progress import Reporter
 from headwater.core.storage import write_atomically, write_json
+from headwater.parallel.launch import processes_here
+from headwater.recipe.adapting import check_adapters
+from headwater.recipe.crew import TRAINING, Crew, crew
 from headwater.recipe.recipe import Recipe
 from headwater.recipe.stages import STAGES, Stage, stage_named
 
@@ -29,7 +32,7 @@ UNHASHED = ("parallel", "engine", "checkpoints", "watch")
 
 
 def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | None = None, until: str | None = None) -> list[Artifact]:
-    """Bring a workspace up to the recipe; returns the artifacts of its stages in order.
+    """Bring a workspace up to the recipe; returns the artifacts of its stages in order, of a process that does not lead none.
 
     `first` starts at that stage with whatever the workspace has of those before it; `until` ends after that stage.
     """
@@ -40,11 +43,15 @@ def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | 
     chosen = [stage for stage in STAGES[begin : end + 1] if getattr(recipe, stage.key) is not None]
     if not chosen:
         raise HeadwaterError("the recipe has no stage in that range", where="--from/--until", mend="name stages of the recipe")
+    others = crew(recipe, workspace.root)
+    if others is not None and not others.leads:
+        _help(others, recipe)
+        return []
     made: dict[str, Artifact] = {}
     ran = 0
     for stage in chosen:
         inputs = _inputs(stage, recipe, workspace, made)
-        request = _request(stage, recipe, inputs)
+        request = _request(stage, recipe, inputs, others)
         artifact = workspace.find(stage.name, request.fingerprint)
         if artifact is not None:
             workspace.point(stage.name, artifact.path)
@@ -70,7 +77,18 @@ def run(recipe: Recipe, workspace: Workspace, report: Reporter, *, first: str | 
         made[stage.name] = artifact
     if ran == 0:
         report.say("nothing to do", state="nothing to do")
+    if others is not None:
+        others.dismiss()
     return list(made.values())
+
+
+def _help(others: Crew, recipe: Recipe) -> None:
+    """Work beside the leader on each stage that it calls for."""
+    for call in others.calls():
+        _steady_threads()
+        stage = stage_named(call.stage)
+        with others.beside(call, recipe.seed) as work:
+            getattr(importlib.import_module(stage.module), stage.function)(config_of(stage, recipe), work)
 
 
 def share(recipe: Recipe, workspace: Workspace, report: Reporter, rank: int, world_size: int) -> None:
@@ -95,12 +113,13 @@ def _check(stages: list[Stage], recipe: Recipe, report: Reporter) -> None:
     for stage in stages:
         if stage.check is not None:
             importlib.import_module(stage.check).check(getattr(recipe, stage.key), report)
+    check_adapters(recipe)
 
 
 def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[str, Artifact]) -> dict[str, Artifact]:
     """The artifacts that a stage is made from: of this run, else the workspace's current ones."""
     found: dict[str, Artifact] = {}
-    tuned = recipe.sft if stage.name == "release" else getattr(recipe, stage.key)
+    tuned = recipe.finetune or recipe.sft if stage.name == "release" else getattr(recipe, stage.key)
     based = getattr(tuned, "base", None) is not None  # on the user's model, which stands in place of the recipe's own
     for name in (*stage.needs, *stage.takes):
         if based and name == "pretrain":
@@ -117,7 +136,7 @@ def _inputs(stage: Stage, recipe: Recipe, workspace: Workspace, made: Mapping[st
     return found
 
 
-def _request(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact]) -> Request:
+def _request(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact], others: Crew | None = None) -> Request:
     config = config_of(stage, recipe)
     described: dict[str, Any] = {key: value for key, value in config.model_dump(mode="json").items() if key not in UNHASHED}
     if stage.seeded:
@@ -129,7 +148,7 @@ def _request(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact]) -> Re
         user_files=config.contents(),
         code=code_of(stage.module),
         resumes=stage.resumes,
-        run=partial(_run_stage, stage, recipe),
+        run=partial(_run_stage, stage, recipe, others if stage.name in TRAINING else None),
     )
 
 
@@ -144,9 +163,11 @@ def stages_of(block: str) -> list[str]:
     return [stage.name for stage in STAGES if stage.key == block]
 
 
-def _run_stage(stage: Stage, recipe: Recipe, work: Work) -> Outcome:
-    """Call the stage, with its journal around it."""
+def _run_stage(stage: Stage, recipe: Recipe, others: Crew | None, work: Work) -> Outcome:
+    """Call the stage, with its journal around it, and the others to it."""
     _steady_threads()
+    if others is not None:
+        others.call(stage.name, work)
     reset_peak_memory()
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     outcome: Outcome = getattr(importlib.import_module(stage.module), stage.function)(config_of(stage, recipe), work)
@@ -162,6 +183,6 @@ def _steady_threads() -> None:
     """Sums in parallel depend on how many share them: fix the number, and refuse operations that are not repeatable."""
     import torch
 
-    torch.set_num_threads(cores())
+    torch.set_num_threads(max(1, cores() // processes_here()))
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms(True) without a second spent on importing the compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that writes every tensor twice

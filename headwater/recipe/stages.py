@@ -42,7 +42,7 @@ STAGES = (
     Stage("sft", "headwater.alignment.sft", needs=("pretrain",), seeded=True, resumes=True, check="headwater.alignment.sft"),
     Stage("finetune", "headwater.alignment.finetune", needs=("pretrain",), seeded=True, resumes=True, check="headwater.alignment.finetune"),
     Stage("evaluate", "headwater.evaluation.stage", needs=("corpus", "tokens", "pretrain"), takes=("sft",), seeded=True),
-    Stage("release", "headwater.release.stage", needs=("pretrain",), takes=("sft",)),
+    Stage("release", "headwater.release.stage", needs=("pretrain",), takes=("sft", "finetune")),
 )
 
 

@@ -1,6 +1,6 @@
 """The release stage: the newest Model as a directory for others, proven to speak as it did here.
 
-sft or pretrain (a Model)  ->  release: the Model's files, parity.json, README.md (the model card)
+finetune, sft or pretrain (a Model; the first that there is)  ->  release: the Model's files, parity.json, README.md (the model card)
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ PROBES, PROBE_LENGTH = 4, 64  # rows and tokens of the comparison
 
 
 def run(config: Release, work: Work) -> Outcome:
-    source = work.inputs.get("sft") or work.inputs["pretrain"]
+    source = work.inputs.get("finetune") or work.inputs.get("sft") or work.inputs["pretrain"]
     model = directory.load(source.path)
-    lineage = {"from": source.manifest.stage, "content": source.manifest.content}
+    labels = labels_of(source)
+    lineage = {"from": source.manifest.stage, "content": source.manifest.content, "labels": labels}
     directory.save(work.path, model.network, model.config, model.tokenizer, model.template, lineage)
+    directory.name_labels(work.path, labels)
     parity = prove(work.path, model, config.tolerance)
     write_json(work.path / "parity.json", parity)
     if not parity["proven"]:
@@ -34,6 +36,11 @@ def run(config: Release, work: Work) -> Outcome:
     write_atomically(work.path / "README.md", card(config, model, source, work.inputs, parity))
     figure = f"logits within {parity['max_difference']:.1e} of transformers'" if parity["proven"] else "not compared with transformers"
     return Outcome({"parity": parity}, figure)
+
+
+def labels_of(source: Artifact) -> list[str]:
+    """The classes that a fine-tuned model tells apart, in the order of its head."""
+    return list(source.manifest.metrics.get("labels", [])) if source.manifest.stage == "finetune" else []
 
 
 def prove(folder: Path, model: directory.Model, tolerance: float) -> dict[str, Any]:
@@ -127,6 +134,11 @@ def card(config: Release, model: directory.Model, source: Artifact, inputs: Mapp
             rows.append(("Held-out nats a target after pretraining", f"{validation['loss']:.4f}"))
     if "sft" in inputs:
         rows.append(("Dialogues", f"{inputs['sft'].manifest.metrics['distinct']:,}"))
+    if source.manifest.stage == "finetune":
+        rows.append(("Task", source.manifest.metrics["task"]))
+        if labels := labels_of(source):
+            rows.append(("Labels", ", ".join(labels)))
+        rows.append(("Held-out examples", source.manifest.key_figure))
     if parity["proven"]:
         rows.append(("Largest difference of logits", f"{parity['max_difference']:.1e} against {parity['against']}"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)

@@ -25,7 +25,8 @@ class Inputs:
 
     `positions_BT` default to the places in the row. `segments_BT` name the document of each token, 0 is padding. `prefix_BT` marks
     the tokens that are given rather than learned (for the prefix mask), `types_BT` BERT's sentence A or B, `blocks_BT` GLM's
-    second position (0 in the given text, then the place inside the span that is written).
+    second position (0 in the given text, then the place inside the span that is written). `padding_BT` says what is padding where
+    segments do not (a decoder's padding belongs to a document, so that it has a source to see).
     """
 
     tokens_BT: torch.Tensor
@@ -35,10 +36,13 @@ class Inputs:
     prefix_BT: torch.Tensor | None = None
     types_BT: torch.Tensor | None = None
     blocks_BT: torch.Tensor | None = None
+    padding_BT: torch.Tensor | None = None
 
     @property
     def real_BT(self) -> torch.Tensor | None:  # noqa: N802 (a shape suffix)
         """Which tokens are not padding; None where all are real."""
+        if self.padding_BT is not None:
+            return ~self.padding_BT
         return None if self.segments_BT is None else self.segments_BT > 0
 
 
@@ -83,6 +87,10 @@ class Batch:
         """The batch in pieces of at most `rows` rows, in order."""
         for start in range(0, len(self), rows):
             yield _each(self, lambda tensor, start=start: tensor[start : start + rows])
+
+    def take(self, rows_R: torch.Tensor) -> Batch:
+        """These rows, in this order."""
+        return _each(self, lambda tensor: tensor.index_select(0, rows_R.to(tensor.device)))
 
 
 R = TypeVar("R", Batch, Inputs)

@@ -16,7 +16,7 @@ from headwater.tokens.comparison import Comparison, Row
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")  # Okabe and Ito 2008: told apart by all eyes
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
+:root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif }
 body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8884; text-align: right }
@@ -40,10 +40,12 @@ def table(comparison: Comparison, brief: bool = False) -> tuple[list[str], list[
     """The heads of the columns and the cells, as people read them; `brief`: what a terminal has room for."""
     codes = [] if brief else languages(comparison)
     shares = any(row.embedding_share is not None for row in comparison.rows)
-    heads = ["kind", "vocabulary", "tokens/document", "bytes/token", *(f"bytes/token {code}" for code in codes)]
-    heads += [*(["of the parameters"] if shares else []), "unknown", "documents changed", "training s", "MB/s"]
-    width = len(heads) - 2 if brief else len(heads)
-    return heads[:width], [_cells(row, codes, shares)[:width] for row in comparison.rows]
+    if brief:
+        heads = ["kind", "size", "tokens/doc", "bytes/token", *(["table"] if shares else []), "unknown", "changed"]
+    else:
+        heads = ["kind", "vocabulary", "tokens/document", "bytes/token", *(f"bytes/token {code}" for code in codes)]
+        heads += [*(["of the parameters"] if shares else []), "unknown", "documents changed", "training s", "MB/s"]
+    return heads, [_cells(row, codes, shares)[: len(heads)] for row in comparison.rows]
 
 
 def _cells(row: Row, codes: list[str], shares: bool) -> list[str]:
@@ -105,6 +107,11 @@ def charts(comparison: Comparison) -> list[str]:
     return [_chart(comparison.rows, name, values, number) for number, (name, values) in enumerate(shown)]
 
 
+def _percent(values: Sequence[float | None]) -> str:
+    """As many digits as tell the marks of a small share apart."""
+    return ".0%" if max((value for value in values if value is not None), default=0) > 0.05 else ".2~%"
+
+
 def _chart(rows: Sequence[Row], name: str, values: Sequence[float | None], number: int) -> str:
     import plotly.graph_objects as go
     import plotly.io
@@ -117,7 +124,7 @@ def _chart(rows: Sequence[Row], name: str, values: Sequence[float | None], numbe
     ticks = [250 * 2**power for power in range(13)]
     figure.update_layout(
         title=html.escape(name), height=340, margin={"l": 60, "r": 20, "t": 50, "b": 50}, template="plotly_white",
-        yaxis={"rangemode": "tozero", "tickformat": ".0%" if name.startswith("share") else ".2~f"},
+        yaxis={"rangemode": "tozero", "tickformat": _percent(values) if name.startswith("share") else ".2~f"},
         xaxis={"title": "vocabulary", "type": "log", "tickvals": ticks, "ticktext": [f"{tick:,}" for tick in ticks]},
     )  # fmt: skip
     name = f"chart{number}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,15 @@ class Special(Config):
         return self
 
 
+def _without_size(data: Any, why: str) -> Any:
+    """A kind that was changed on the command line still has the size that the recipe gave another."""
+    if isinstance(data, dict) and "vocab_size" in data:
+        raise ValueError(
+            f"{data.get('kind')} takes no vocab_size, because {why}; give the block anew: tokenizer='{{kind: {data.get('kind')}}}'"
+        )
+    return data
+
+
 def _room(vocab_size: int, least: int, what: str) -> None:
     if vocab_size < least:
         raise ValueError(f"vocab_size is {vocab_size}, but {what} alone are {least}; ask for more than that")
@@ -60,12 +69,22 @@ class Bytes(Special):
 
     kind: Literal["byte"] = "byte"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_by_itself(cls, data: Any) -> Any:
+        return _without_size(data, "there are 256 bytes")
+
 
 class Characters(Special):
     """One token a character that the corpus has; any other falls back to its UTF-8 bytes."""
 
     kind: Literal["char"] = "char"
     min_frequency: int = Field(default=1, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_by_itself(cls, data: Any) -> Any:
+        return _without_size(data, "the corpus says how many characters there are")
 
 
 class Pieces(Special):

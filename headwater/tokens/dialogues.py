@@ -48,9 +48,11 @@ class Dialogue:
         return {"id": self.id, "messages": [message.model_dump() for message in self.messages]}
 
 
-def read_dialogues(files: Iterable[RawFile], bad_rows: Counter[str] | None = None) -> Iterator[Dialogue]:
+def read_dialogues(
+    files: Iterable[RawFile], bad_rows: Counter[str] | None = None, unanswered: Counter[str] | None = None
+) -> Iterator[Dialogue]:
     """All dialogues in order. A row that is no dialogue raises HeadwaterError naming file and row; with `bad_rows` it is
-    passed over and counted there, by file.
+    passed over and counted there, by file. One in which the assistant says nothing is passed over, and counted in `unanswered`.
     """
     for file in files:
         suffix = PurePosixPath(file.name).suffix.lower()
@@ -66,6 +68,8 @@ def read_dialogues(files: Iterable[RawFile], bad_rows: Counter[str] | None = Non
                 continue
             if messages:
                 yield Dialogue(f"{file.name}#{number}", messages)
+            elif unanswered is not None:
+                unanswered[file.place] += 1
 
 
 def load_rows(path: Any) -> list[Dialogue]:

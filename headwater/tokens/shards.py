@@ -2,6 +2,7 @@
 
     tokens.json                  number format, vocabulary size, tokenizer hash, sums by split
     train.bin                    uint16 or uint32 ids, documents one after the other, each closed by the end token
+    train.checks                 xxh3-64 of each 64 KiB of train.bin, as uint64
     train.documents.parquet      id, source, language, start, length (tokens, end token included), bytes (UTF-8)
 
 `documents_between(start, stop)` answers "which documents made these tokens?".
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from headwater.core.errors import HeadwaterError
 from headwater.core.storage import read_json
+from headwater.tokens.proven import Checks, Proven, checks_of
 from headwater.tokens.tokenizer import Tokenizer
 
 INDEX = pa.schema(
@@ -44,27 +46,31 @@ def write_split(folder: Path, split: str, tokenizer: Tokenizer, batches: Iterabl
     dtype, end = dtype_for(tokenizer.vocab_size), tokenizer.special("end")
     rows: dict[str, list[Any]] = {name: [] for name in INDEX.names}
     position = 0
+    checks = Checks()
     with open(folder / f"{split}.bin", "wb") as file:
         for batch in batches:
             texts = batch.column("text").to_pylist()
             for start in range(0, len(texts), BATCH):
                 for ids in tokenizer.encode_batch(texts[start : start + BATCH]):
-                    file.write(np.asarray([*ids, end], dtype).tobytes())
+                    data = np.asarray([*ids, end], dtype).tobytes()
+                    file.write(data)
+                    checks.add(data)
                     rows["start"].append(position)
                     rows["length"].append(len(ids) + 1)
                     position += len(ids) + 1
             rows["bytes"] += [len(text.encode()) for text in texts]
             for name in ("id", "source", "language"):
                 rows[name] += batch.column(name).to_pylist()
+    checks.whole().tofile(folder / f"{split}.checks")
     pq.write_table(pa.table(rows, schema=INDEX), folder / f"{split}.documents.parquet", compression="zstd")
     return {"tokens": position, "documents": len(rows["id"]), "bytes": sum(rows["bytes"])}
 
 
 @dataclass(frozen=True)
 class Shards:
-    """One split, memory-mapped."""
+    """One split, memory-mapped; what is read of `tokens` is proven to be what was written (proven.py)."""
 
-    tokens: np.ndarray[Any, Any]
+    tokens: Any
     documents: pa.Table
     starts: np.ndarray[Any, Any]
     vocab_size: int
@@ -77,12 +83,19 @@ class Shards:
         if not path.is_file() or path.stat().st_size != expected:
             raise HeadwaterError("is missing or cut short", where=path, mend="delete its folder and run again")
         documents = pq.read_table(folder / f"{split}.documents.parquet")
-        tokens = np.memmap(path, dtype=facts["dtype"], mode="r") if expected else np.zeros(0, facts["dtype"])
+        dtype, checks = np.dtype(facts["dtype"]), path.with_suffix(".checks")
+        # Shards that were written before there were checksums are proven to stay as they are found.
+        tokens = Proven(path, dtype, np.fromfile(checks, "<u8") if checks.is_file() else checks_of(path))
         return cls(tokens, documents, documents.column("start").to_numpy(), facts["vocab_size"])
 
     def __len__(self) -> int:
         """Tokens."""
         return len(self.tokens)
+
+    def about(self, ids: list[str]) -> dict[str, tuple[str, int, int]]:
+        """Source, first token and number of tokens of documents."""
+        rows = np.flatnonzero(np.isin(self.documents.column("id").to_numpy(zero_copy_only=False), ids))
+        return {row["id"]: (row["source"], row["start"], row["length"]) for row in self.documents.take(rows).to_pylist()}
 
     def documents_between(self, start: int, stop: int) -> list[str]:
         """Ids of the documents that have a token in [start, stop)."""

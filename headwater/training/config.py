@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from headwater.core.config import Config
+from headwater.core.errors import HeadwaterError
 from headwater.parallel.config import Parallel
-from headwater.training.change import Change
+from headwater.training.change import Change, composed
 from headwater.training.checkpoint_config import CheckpointConfig
 from headwater.training.optimizer_config import SGD, Adafactor, Adam, AdamW, Lion, Muon, OptimizerConfig, Rates, RMSprop, ScheduleFree
 from headwater.training.ramp import Ramp, Size, Stages
@@ -33,10 +34,15 @@ class GuardConfig(Config):
     warmup: int = Field(default=32, ge=8, description="steps before anything finite can be an outlier")
     threshold: PositiveFloat = Field(default=10.0, description="robust standard deviations above the median")
     patience: PositiveInt = Field(default=25, description="refused steps in a row that lead back to the last snapshot")
-    snapshot_every: PositiveInt = Field(default=100, description="steps between two snapshots of the run in memory")
+    snapshot_every: PositiveInt | None = Field(
+        default=100, description="steps between two snapshots of the run in memory; null: none, it goes back to the newest checkpoint"
+    )
     retries: int = Field(default=2, ge=0, description="rollbacks before the run ends")
     lower: float = Field(default=0.5, gt=0, le=1, description="each rollback multiplies the rate by this")
     rewarm: int = Field(default=20, ge=0, description="steps after a rollback in which the rate rises again")
+    verify_every: int = Field(default=1, ge=0, description="steps between proofs that memory kept the weights as they were; 0: none")
+    verify_moments_every: PositiveInt = Field(default=8, description="the same of the optimizer's moments and the weights' averages")
+    reloads: int = Field(default=3, ge=0, description="returns to one snapshot, after memory had changed, before the run ends")
 
 
 class EMA(Config):
@@ -75,7 +81,8 @@ class Stopping(Config):
 class Training(Config):
     """One run of the loop."""
 
-    steps: PositiveInt
+    steps: PositiveInt = Field(default=0, description="or epochs")
+    epochs: PositiveFloat | None = Field(default=None, description="how often all rows are read, in place of steps")
     batch_size: Size = 32
     micro_batch: PositiveInt | Literal["auto"] | None = Field(
         default=None, description="rows at once, their gradients summed; null: the whole batch, auto: what fits into memory"
@@ -102,10 +109,38 @@ class Training(Config):
     watch: WatchConfig = WatchConfig()
     parallel: Parallel = Parallel()
 
+    @property
+    def row_length(self) -> Size | None:
+        """Tokens of a row where these are fewer than a row can have."""
+        return None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_later(cls, data: Any) -> Any:
+        """What is written down of a config that says epochs has 0 steps: not known yet."""
+        if isinstance(data, dict) and data.get("epochs") is not None and data.get("steps") == 0:
+            return {key: value for key, value in data.items() if key != "steps"}
+        return data
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if (self.epochs is None) == (not self.steps):
+            raise ValueError("say how long the run is: steps, or epochs" + (", not both" if self.steps else ""))
+        return self
+
+    @model_validator(mode="after")
+    def _changes_can_be_made(self) -> Self:
+        if self.changes:
+            try:
+                composed(self, self.changes, where="")
+            except HeadwaterError as error:
+                raise ValueError(f"changes: {error}".replace(": : ", ": ")) from None
+        return self
+
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:
         schedule = self.schedule
-        if schedule.unit == "steps":
+        if schedule.unit == "steps" and self.steps:
             if schedule.warmup >= self.steps:
                 raise ValueError(f"the warm-up ({schedule.warmup} steps) is not shorter than the run ({self.steps} steps)")
             if schedule.needs() >= self.steps and (not isinstance(schedule, WSD) or schedule.horizon is None):
@@ -123,7 +158,7 @@ class Training(Config):
                 raise ValueError(
                     "the mean of the last steps needs to know which is the last; leave out 'stopping.patience', or take kind: ema"
                 )
-            if (self.average.count - 1) * self.average.every >= self.steps:
+            if self.steps and (self.average.count - 1) * self.average.every >= self.steps:
                 raise ValueError(
                     f"{self.average.count} weights, each {self.average.every} steps apart, need a longer run than {self.steps} steps"
                 )

@@ -17,6 +17,7 @@ from headwater.training.config import GuardConfig
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 # Deviations below these are never outliers, however quiet the window was: nats of loss, and a factor e^0.7 ≈ 2 of the norm.
 LOSS_FLOOR, LOG_NORM_FLOOR = 0.05, 0.07
+TINY = 1e-30  # a norm of 0 has no logarithm
 
 
 class LostError(HeadwaterError):
@@ -27,7 +28,7 @@ class LostError(HeadwaterError):
         super().__init__(
             f"training is lost: {in_a_row} steps in a row were refused, the last because {reason}",
             where="guard",
-            mend="lower optimizer.lr, lengthen schedule.warmup, or look at the documents named in metrics.jsonl",
+            mend="lower optimizer.lr, lengthen schedule.warmup, or look at the documents named in incidents/",
         )
 
 
@@ -38,6 +39,10 @@ class Guard:
         self.log_norms: list[float] = []
         self.refused_in_a_row = 0
         self.refused = 0
+        self.incidents = 0
+        """Reports so far (incidents.py)."""
+        self.masked: list[str] = []
+        """Documents that are not learned from any more."""
 
     def judge(self, loss: float, grad_norm: float) -> str | None:
         """None when the step may be applied, else the reason why not. Raises LostError after `patience` refusals in a row."""
@@ -45,7 +50,7 @@ class Guard:
         if reason is None:
             self.refused_in_a_row = 0
             self.losses = [*self.losses, loss][-self.config.window :]
-            self.log_norms = [*self.log_norms, math.log(max(grad_norm, 1e-30))][-self.config.window :]
+            self.log_norms = [*self.log_norms, math.log(max(grad_norm, TINY))][-self.config.window :]
             return None
         self.refused += 1
         self.refused_in_a_row += 1
@@ -67,9 +72,18 @@ class Guard:
             return None
         if (limit := self._limit(self.losses, LOSS_FLOOR)) < loss:
             return f"the loss is {loss:.4g}, above {limit:.4g}"
-        if (limit := math.exp(self._limit(self.log_norms, LOG_NORM_FLOOR))) < grad_norm:
-            return f"the gradient norm is {grad_norm:.4g}, above {limit:.4g}"
+        if (limit := self._limit(self.log_norms, LOG_NORM_FLOOR)) < math.log(max(grad_norm, TINY)):
+            return f"the gradient norm is {grad_norm:.4g}, above {math.exp(limit):.4g}"
         return None
+
+    def limits(self) -> dict[str, float | None]:
+        """Above which loss and gradient norm a step is refused now; None while anything finite is applied."""
+        if len(self.losses) < self.config.warmup:
+            return {"loss": None, "grad_norm": None}
+        return {
+            "loss": self._limit(self.losses, LOSS_FLOOR),
+            "grad_norm": math.exp(min(self._limit(self.log_norms, LOG_NORM_FLOOR), 700.0)),
+        }
 
     def _limit(self, window: list[float], floor: float) -> float:
         middle = median(window)
@@ -77,12 +91,21 @@ class Guard:
         return middle + self.config.threshold * max(spread, floor)
 
     def state(self) -> dict[str, Any]:
-        return {"losses": self.losses, "log_norms": self.log_norms, "refused": self.refused, "refused_in_a_row": self.refused_in_a_row}
+        return {
+            "losses": self.losses,
+            "log_norms": self.log_norms,
+            "refused": self.refused,
+            "refused_in_a_row": self.refused_in_a_row,
+            "incidents": self.incidents,
+            "masked": self.masked,
+        }
 
-    def forgive(self, refused: int) -> None:
-        """Begin anew after a rollback: nothing was refused in a row yet, and `refused` steps in all."""
-        self.refused_in_a_row, self.refused = 0, refused
+    def forgive(self, before: dict[str, Any]) -> None:
+        """Begin anew after a rollback: nothing was refused in a row yet; what was known `before` of all that was refused stays."""
+        self.refused_in_a_row, self.refused = 0, before["refused"]
+        self.incidents, self.masked = before["incidents"], list(before["masked"])
 
     def load(self, state: dict[str, Any]) -> None:
         self.losses, self.log_norms = list(state["losses"]), list(state["log_norms"])
         self.refused, self.refused_in_a_row = state["refused"], state["refused_in_a_row"]
+        self.incidents, self.masked = state["incidents"], list(state["masked"])

@@ -9,6 +9,7 @@ run that was interrupted anywhere ends with the same bits as one that was not.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,22 +18,29 @@ import torch
 
 from headwater.core.artifact import Work
 from headwater.model.network import Network
-from headwater.parallel.group import current
+from headwater.parallel.group import Group, current
+from headwater.training import memory
+from headwater.training.alerts import Alerts
+from headwater.training.allocator import keep_pages
 from headwater.training.average import Average, lent, put
 from headwater.training.checkpoint import Checkpoints
 from headwater.training.config import Training
 from headwater.training.groups import freeze
 from headwater.training.guard import Guard, LostError
+from headwater.training.incidents import Incidents
+from headwater.training.integrity import FlippedError, Integrity, reload
 from headwater.training.interrupts import Interrupts
+from headwater.training.keeping import Keeping, identity
 from headwater.training.optimizer import Optimizers
 from headwater.training.precision import resolve
+from headwater.training.ramp import Sizes
 from headwater.training.recovery import roll_back
-from headwater.training.run import Decided, Run, kept, resume
-from headwater.training.snapshots import Snapshots
-from headwater.training.steering import Steering
+from headwater.training.run import Decided, Run, kept
+from headwater.training.steering import Adopt, Steering
+from headwater.training.steering_files import STOP
 from headwater.training.step import Data, Loss, Means, step
 from headwater.training.stopping import Best
-from headwater.training.telemetry import Telemetry, Told
+from headwater.training.telemetry import Subject, Telemetry, Told
 
 __all__ = ["Data", "Loss", "Sample", "Trained", "Validate", "train"]
 
@@ -43,7 +51,7 @@ Sample = Callable[[], Iterable[tuple[str, str]]]  # prompts and what the model s
 @dataclass(frozen=True)
 class Trained:
     """Figures of a finished run: the last step's loss in nats per token, held-out figures of the weights that were kept and the
-    step that they are of, steps the guard refused, rollbacks, parameters that were frozen."""
+    step that they are of, steps the guard refused, rollbacks, parameters that were frozen, batches that were read."""
 
     loss: float | None
     validation: dict[str, Any]
@@ -51,6 +59,7 @@ class Trained:
     step: int = 0
     rollbacks: int = 0
     frozen: int = 0
+    place: int = 0
 
 
 def train(
@@ -65,54 +74,86 @@ def train(
     sample: Sample,
     multipliers: Mapping[str, float] | None = None,
     told: Told | None = None,
+    sizes: Sizes | None = None,
+    adopt: Adopt | None = None,
 ) -> Trained:
     """Run the loop to its last step, from the newest checkpoint if there is one; the network is changed in place.
 
-    `multipliers` are factors of the rate by parameter name, `told` is what the loss tells of its passes beside itself. Raises
-    HeadwaterError when the guard gives up or bf16 is asked for where there is none, KeyboardInterrupt (after writing a checkpoint,
-    unless the last step was refused) on Ctrl-C and SIGTERM.
+    `multipliers` are factors of the rate by parameter name, `told` is what the loss tells of its passes beside itself, `sizes` is told of
+    changed batches and `adopt` of changed settings (steering.py). Raises HeadwaterError when the guard gives up or bf16 is asked for
+    where there is none, KeyboardInterrupt (after writing a checkpoint) on Ctrl-C, SIGTERM and `headwater steer RUN stop`.
     """
     frozen = _freeze(network, config, work, name)
-    group, steering = current(), Steering(config)
-    checkpoints, snapshots = Checkpoints(work.scratch / "checkpoints"), Snapshots()
-    decided = _decide(config)
+    group = current(config.parallel)
+    steering = Steering(config, work, name, group, sizes, adopt)
+    checkpoints = Checkpoints(work.scratch / "checkpoints", config.checkpoints, group, identity(work, config))
+    decided = fresh = _decide(config, group.size)
     lengths: dict[str, int] = {}
     trained = group.spread(network)
     optimizers = Optimizers(config.optimizer, trained, config.rates, multipliers)
     run = Run(trained, optimizers, Guard(config.guard), Average(config.average, trained, config.steps), Best(config.stopping))
-    if (saved := checkpoints.newest(work.report)) is not None:
-        decided, lengths = resume(run, *saved)
-        snapshots.take(run.step, *saved)
+    keeping = Keeping(run, config, checkpoints, group)
+    if (saved := keeping.resume(work.report)) is not None:
+        decided, lengths = saved
+        if decided.processes != group.size:  # the bits are others anyway, and the cores are shared by as many
+            decided = dataclasses.replace(decided, threads=fresh.threads, processes=group.size)
         work.report.say(f"{name}: going on from step {run.step:,} of {config.steps:,}", stage=name, step=run.step)
+    config = steering.begin(run)
     torch.set_num_threads(decided.threads)
+    group.admit(lambda: data.batch(run.place), decided.micro_batch)
     run.network.train()
-    telemetry = Telemetry(work.path, work.journal, lengths, run.step)
-    by = Means(data, loss, decided, work.seed, group, telemetry, told)
+    run.network.recompute(config.activations == "recompute")
+    if saved is None and config.micro_batch == "auto":
+        decided = dataclasses.replace(decided, micro_batch=memory.fit(run.network, data, loss, config, decided, group, work, name, told))
+    _fast(run.network, config, work)
+    subject = Subject(name, config, run.network, decided.precision, work.report, group.size, group.leads)
+    telemetry = Telemetry(work.path, work.journal, lengths, run.step, subject)
+    integrity = Integrity(config.guard, group)
+    alerts = Alerts(config.watch.alerts if group.leads else (), work.report, name, str(work.path))
+    incidents = Incidents(work, name, data, loss, group.leads, alerts.told)
+    by = Means(data, loss, decided, work.seed, group, telemetry, integrity, incidents, told)
 
     def look() -> None:
         """Figures of held-out data, written down."""
-        with _evaluating(run):
-            run.validation = validate()
+        with telemetry.span("validation"), _evaluating(run, group, network):
+            run.validation = group.told(validate)
             run.best.note(run.step, run.validation, run.network.state_dict())
         telemetry.metric("validation", run.step, **run.validation)
 
     def speak() -> None:
-        with _evaluating(run):
-            for prompt, text in sample():
+        with _evaluating(run, group, network):
+            for prompt, text in sample() if group.leads else ():
                 telemetry.sample(run.step, prompt, text)
 
     try:
-        with Interrupts() as interrupts, work.report.bar(name, config.steps, "steps", done=run.step) as bar:
+        limit = config.checkpoints.time_limit
+        with Interrupts(limit) as interrupts, alerts, checkpoints, work.report.bar(name, config.steps, "steps", done=run.step) as bar:
             if run.step == 0:
                 look()
+            keeping.begin(kept(run, telemetry.lengths(), decided))
+            integrity.note(run)
+            integrity.taken(keeping.held)
+            incidents.cut(run)
             due = False
             while run.step < config.steps and not run.best.exhausted:
-                config = steering.at(run.step)
+                held = steering.before(run, telemetry)
+                config, due, bar.total = held.config, due or "save" in held.do, held.config.steps
+                if "validate" in held.do:
+                    look()
+                if "sample" in held.do:
+                    speak()
                 try:
                     step(run, config, by, bar)
                 except LostError as lost:
-                    roll_back(run, snapshots, config.guard, lost, work, name, telemetry, bar)
+                    integrity.sound()
+                    roll_back(run, keeping, config.guard, lost, work, name, telemetry, bar, incidents)
+                    integrity.note(run)
                     continue
+                except FlippedError as flipped:
+                    due = reload(run, integrity, keeping.newest, flipped, work, name, telemetry, bar, incidents)
+                    continue
+                if run.step == config.steps or run.step % config.parallel.check_every == 0:
+                    group.verify(run.network, run.step, run.figures())
                 if run.step == config.steps or run.step % config.validate_every == 0:
                     look()
                     figure = config.stopping.figure
@@ -120,23 +161,36 @@ def train(
                 last = run.step == config.steps or run.best.exhausted
                 if last or run.step % config.sample_every == 0:
                     speak()
-                stop = group.any(interrupts.requested)
-                due = due or stop or run.step % config.checkpoint_every == 0
-                if last or (due and run.guard.trusted):  # nobody wants to go back to weights that were just mistrusted
-                    state = kept(run, telemetry.lengths(), decided)
-                    checkpoints.write(run.step, *state)
-                    snapshots.take(run.step, *state)
+                stop = group.any(interrupts.requested or STOP in held.do)
+                due = due or stop or last
+                checkpoints.settle()
+                if keeping.due(config, must=due):
+                    try:
+                        integrity.check(run)
+                    except FlippedError as flipped:
+                        due = reload(run, integrity, keeping.newest, flipped, work, name, telemetry, bar, incidents)
+                        continue
+                    if keeping.keep(config, kept(run, telemetry.lengths(), decided), last=last, must=due):
+                        integrity.taken(keeping.held)
                     due = False
                 if stop:
+                    checkpoints.settle(wait=True)
+                    reason = interrupts.reason or "it was asked to stop"
+                    work.report.say(f"{name}: {reason}; step {keeping.kept or 0:,} of {config.steps:,} is kept", stage=name, step=run.step)
                     raise KeyboardInterrupt
+            alerts.tell("done", f"{name} is done after {run.step:,} steps ({work.path})", step=run.step, figures=run.validation)
     finally:
         telemetry.close()
-    return _finish(run, config, frozen)
+    checkpoints.leave(work.journal / "checkpoints")
+    done = _finish(run, config, frozen)
+    group.gather(run.network, network)
+    return done
 
 
-def _decide(config: Training) -> Decided:
+def _decide(config: Training, processes: int) -> Decided:
     """What this run computes with, from its first step to its last."""
-    return Decided(resolve(config.precision), torch.get_num_threads(), config.micro_batch if isinstance(config.micro_batch, int) else 0)
+    rows = config.micro_batch if isinstance(config.micro_batch, int) else 0
+    return Decided(resolve(config.precision), torch.get_num_threads(), rows, processes)
 
 
 def _finish(run: Run, config: Training, frozen: int) -> Trained:
@@ -147,7 +201,7 @@ def _finish(run: Run, config: Training, frozen: int) -> Trained:
         step, validation = run.best.step, run.best.figures
     else:
         put(run.network, run.weights())
-    return Trained(run.loss, validation, run.guard.refused, step, run.rollbacks, frozen)
+    return Trained(run.loss, validation, run.guard.refused, step, run.rollbacks, frozen, run.place)
 
 
 def _freeze(network: Network, config: Training, work: Work, name: str) -> int:
@@ -162,10 +216,12 @@ def _freeze(network: Network, config: Training, work: Work, name: str) -> int:
 
 
 @contextlib.contextmanager
-def _evaluating(run: Run) -> Iterator[None]:
-    run.network.eval()
+def _evaluating(run: Run, group: Group, network: Network) -> Iterator[None]:
+    """The plain network has the weights that are to be looked at."""
+    network.eval()
     try:
         with torch.no_grad(), lent(run.network, run.weights()):
+            group.gather(run.network, network)
             yield
     finally:
-        run.network.train()
+        network.train()

@@ -21,8 +21,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from headwater.model.heads import Vocabulary
 from headwater.model.network import Network
 from headwater.model.notes import Notes
+from headwater.model.recompute import without_trace
 from headwater.tokens.batch import Batch
 from headwater.training.loss_config import LossConfig
 
@@ -30,6 +32,8 @@ from headwater.training.loss_config import LossConfig
 FEW = 0.5
 # Logits made at once: 32 MB of fp32. (Of 2^22, 2^23 and 2^24 none is faster by more than the noise.)
 AT_ONCE = 1 << 23
+# Of these, turned into their gradient at once: 1 MB of fp32.
+IN_CACHE = 1 << 18
 
 PLAIN = LossConfig(future=0.0)
 TOKENS, CLASSES, SPAN = ("lm", "mlm", "tags"), "classes", "span"
@@ -139,7 +143,7 @@ def _at_positions(
     at = _Positions(network, targets_N, weights_N, real_N, terms, size)
     parameters = [parameter for parameter in (*network.output.parameters(), network.embedding.tokens.weight) if parameter.requires_grad]
     if not torch.is_grad_enabled():
-        sums = [at.sum_of(at.logits(x_ND[piece], piece), piece) for piece in at.pieces()]
+        sums = [at.sum_of(at.logits(x_ND[piece], piece)[0], piece) for piece in at.pieces()]
         return torch.stack(sums).sum() if sums else x_ND.new_zeros((), dtype=torch.float32)
     total: torch.Tensor = _InPieces.apply(at, x_ND, *parameters)  # type: ignore[no-untyped-call]
     return total
@@ -161,33 +165,51 @@ class _Positions:
             yield slice(start, start + self.size)
 
     def logits(self, x_PD: torch.Tensor, piece: slice) -> torch.Tensor:
+        """`logits_1PV`."""
         real_1P = None if self.real_N is None else self.real_N[None, piece]
-        return self.network.head(x_PD[None], real_1P)[0].float()
+        return self.network.head(x_PD[None], real_1P).float()
+
+    def products(self, x_PD: torch.Tensor, piece: slice) -> torch.Tensor:
+        """`logits_1PV` in the dtype of the head's matrix product, where nothing is done to them after it."""
+        head = self.network.output
+        if not isinstance(head, Vocabulary) or head.softcap is not None:
+            return self.logits(x_PD, piece)
+        real_1P = None if self.real_N is None else self.real_N[None, piece]
+        return head.products(x_PD[None], self.network.embedding.tokens.weight, real_1P)
 
     def sum_of(self, logits_PV: torch.Tensor, piece: slice) -> torch.Tensor:
         return _of_logits(logits_PV, self.targets_N[piece], self.weights_N[piece], self.terms)
 
     def turned_into_gradient(self, logits_PV: torch.Tensor, piece: slice) -> torch.Tensor:
-        """The piece's loss; the logits become its gradient by them, in place.
+        """The piece's loss; the logits become its gradient by them, in place, a few rows at a time that stay in the processor's cache."""
+        few = max(1, IN_CACHE // logits_PV.shape[1])
+        nats = []
+        for start in range(0, len(logits_PV), few):
+            rows_RV = logits_PV[start : start + few]
+            fp32_RV = rows_RV.float()
+            nats.append(self._rows_turned(fp32_RV, slice(piece.start + start, piece.start + start + len(rows_RV))))
+            if fp32_RV is not rows_RV:
+                rows_RV.copy_(fp32_RV)
+        return torch.stack(nats).sum()
 
-        With p = softmax, s the smoothing and z the factor of log² Z: p (1 + 2 z log Z) - (1 - s) [target] - s / V, by weight.
-        """
-        targets_P1, weights_P1 = self.targets_N[piece, None], self.weights_N[piece, None]
+    def _rows_turned(self, logits_RV: torch.Tensor, rows: slice) -> torch.Tensor:
+        """With p = softmax, s the smoothing and z the factor of log² Z: p (1 + 2 z log Z) - (1 - s) [target] - s / V, by weight."""
+        targets_R1, weights_R1 = self.targets_N[rows, None], self.weights_N[rows, None]
         smoothing, z_loss = self.terms.label_smoothing, self.terms.z_loss
-        at_target_P1 = logits_PV.gather(1, targets_P1)
-        mean_P1 = logits_PV.mean(dim=1, keepdim=True) if smoothing else at_target_P1
-        most_P1 = logits_PV.amax(dim=1, keepdim=True)
-        sum_P1 = logits_PV.sub_(most_P1).exp_().sum(dim=1, keepdim=True)
-        log_z_P1 = most_P1 + sum_P1.log()
-        nats_P1 = log_z_P1 - (1 - smoothing) * at_target_P1 - smoothing * mean_P1
-        factor_P1 = weights_P1 / sum_P1
+        at_target_R1 = logits_RV.gather(1, targets_R1)
+        mean_R1 = logits_RV.mean(dim=1, keepdim=True) if smoothing else at_target_R1
+        most_R1 = logits_RV.amax(dim=1, keepdim=True)
+        sum_R1 = logits_RV.sub_(most_R1).exp_().sum(dim=1, keepdim=True)
+        log_z_R1 = most_R1 + sum_R1.log()
+        nats_R1 = log_z_R1 - (1 - smoothing) * at_target_R1 - smoothing * mean_R1
+        factor_R1 = weights_R1 / sum_R1
         if z_loss:
-            nats_P1 = nats_P1 + z_loss * log_z_P1.square()
-            factor_P1 = factor_P1 * (1 + 2 * z_loss * log_z_P1)
-        logits_PV.mul_(factor_P1).scatter_add_(1, targets_P1, (smoothing - 1) * weights_P1)
+            nats_R1 = nats_R1 + z_loss * log_z_R1.square()
+            factor_R1 = factor_R1 * (1 + 2 * z_loss * log_z_R1)
+        logits_RV.mul_(factor_R1).scatter_add_(1, targets_R1, (smoothing - 1) * weights_R1)
         if smoothing:
-            logits_PV.sub_(smoothing / logits_PV.shape[1] * weights_P1)
-        return (nats_P1 * weights_P1).sum()
+            logits_RV.sub_(smoothing / logits_RV.shape[1] * weights_R1)
+        return (nats_R1 * weights_R1).sum()
 
 
 class _InPieces(torch.autograd.Function):
@@ -206,10 +228,11 @@ class _InPieces(torch.autograd.Function):
         for piece in at.pieces():
             with torch.enable_grad():
                 x_PD = x_ND[piece].detach().requires_grad_()
-                logits_PV = at.logits(x_PD, piece)
-            buffer_PV = logits_PV.detach()
-            total += at.turned_into_gradient(buffer_PV, piece)
-            found = torch.autograd.grad(logits_PV, [x_PD, *parameters], buffer_PV, allow_unused=True)
+                logits_1PV = at.products(x_PD, piece)
+            # Not of a view of them: autograd would make a zeroed copy of a tensor whose view was changed.
+            buffer_1PV = logits_1PV.detach()
+            total += at.turned_into_gradient(buffer_1PV[0], piece)
+            found = torch.autograd.grad(logits_1PV, [x_PD, *parameters], buffer_1PV, allow_unused=True)
             grad_ND[piece] = found[0]
             for place, grad in enumerate(found[1:]):
                 sum_so_far = grads[place]
@@ -251,7 +274,7 @@ def with_own_words(network: Network, batch: Batch) -> Batch:
     """The batch with its marked inputs replaced by what the model says there from the given ones: one pass without gradients, the
     likeliest token each (Bengio et al. 2015, adapted to rows read at once: Mihaylova and Martins 2019, section 3.2)."""
     assert batch.own_BT is not None
-    with torch.no_grad():
+    with torch.no_grad(), without_trace(network):  # what is only asked counts for no expert and no running mean
         said_BT = network(batch.inputs, source=batch.source).argmax(dim=-1)
     before_BT = functional.pad(said_BT[:, :-1], (1, 0))
     tokens_BT = torch.where(batch.own_BT, before_BT, batch.inputs.tokens_BT)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from headwater.parallel.stand_ins import StandIns
 from headwater.training.adafactor import Adafactor
 from headwater.training.groups import Named, block_of, groups, is_bias, layer_factors
 from headwater.training.lion import Lion
@@ -21,6 +22,8 @@ from headwater.training.stacked_muon import StackedMuon
 BLOCKS = ("blocks", "ahead")  # `ahead` are the blocks of multi-token prediction
 # Their rows or kernels are looked up or slid along, not multiplied as one matrix: not for Muon.
 NO_MATRICES = (nn.Embedding, nn.Conv1d, nn.Conv2d)
+# They look at whole matrices, not at each weight by itself.
+WHOLE = (StackedMuon, Adafactor)
 
 
 class Optimizers:
@@ -33,6 +36,8 @@ class Optimizers:
     def __init__(
         self, config: OptimizerConfig, network: nn.Module, rates: Rates | None = None, multipliers: Mapping[str, float] | None = None
     ) -> None:
+        self.config, self.layer_decay = config, rates.layer_decay if rates else 1.0
+        self._network, self._rates, self._multipliers = network, rates or Rates(), multipliers
         self.named: Named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
         factors = layer_factors([name for name, _ in network.named_parameters()], rates.layer_decay if rates else 1.0)
         for name, factor in (multipliers or {}).items():
@@ -45,31 +50,46 @@ class Optimizers:
         self.peaks = [[group["lr"] for group in part.param_groups] for part in self.parts]
         grouped = [id(parameter) for part in self.parts for group in part.param_groups for parameter in group["params"]]
         assert len(grouped) == len(set(grouped)) == len(self.named), "a parameter stands in no group, or in two"
+        self.stand_ins = StandIns()
+        for part in self.parts:
+            for group in part.param_groups:
+                group["params"] = [self.stand_ins.of(parameter, isinstance(part, WHOLE)) for parameter in group["params"]]
+
+    def under(self, config: OptimizerConfig, layer_decay: float) -> Optimizers:
+        """Those of the same network by another config, with these moments where they mean the same there."""
+        rates = self._rates.model_copy(update={"layer_decay": layer_decay})
+        other = Optimizers(config, self._network, rates, self._multipliers)
+        if keeps_moments(self.config, config):
+            other.load(self.state())
+        return other
 
     def zero_grad(self) -> None:
-        for part in self.parts:
-            part.zero_grad(set_to_none=True)
+        for _, parameter in self.named:
+            parameter.grad = None
 
     def step(self, share: float) -> None:
         """Move the weights, every rate at `share` of its peak."""
+        self.stand_ins.take()
         for part, peaks in zip(self.parts, self.peaks, strict=True):
             for group, peak in zip(part.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
                 _penalise(group)
             part.step()
+        self.stand_ins.give()
 
     def averages(self) -> dict[str, torch.Tensor]:
         """What is to be validated and kept in place of the parameters: nothing but for the schedule-free kind."""
         found = {id(key): value for part in self.parts if isinstance(part, ScheduleFree) for key, value in part.averages().items()}
-        return {name: found[id(parameter)] for name, parameter in self.named if id(parameter) in found}
+        plain = ((name, parameter, id(self.stand_ins.get(parameter))) for name, parameter in self.named)
+        return {name: self.stand_ins.saved(parameter, found[key]) for name, parameter, key in plain if key in found}
 
     def state(self) -> dict[str, torch.Tensor]:
         """`{"blocks.0.attention.out.weight/exp_avg": tensor, …}`: moments and step counts by parameter name."""
         return {
-            f"{name}/{field}": value
+            f"{name}/{field}": self.stand_ins.saved(parameter, value)
             for part in self.parts
             for name, parameter in self.named
-            for field, value in part.state.get(parameter, {}).items()
+            for field, value in part.state.get(self.stand_ins.get(parameter), {}).items()
         }
 
     def load(self, tensors: dict[str, torch.Tensor]) -> None:
@@ -80,7 +100,17 @@ class Optimizers:
             part.state.clear()
         for key, value in tensors.items():
             name, _, field = key.rpartition("/")
-            owner[id(parameters[name])].state[parameters[name]][field] = value.clone()
+            plain = self.stand_ins.get(parameters[name])
+            owner[id(plain)].state[plain][field] = self.stand_ins.loaded(parameters[name], value)
+
+
+def keeps_moments(before: OptimizerConfig, after: OptimizerConfig) -> bool:
+    """Whether what one optimizer remembers is what the other would: the same kind, with the same moments."""
+
+    def remembers(config: OptimizerConfig) -> tuple[Any, ...]:
+        return config.kind, bool(getattr(config, "momentum", 0)), getattr(config, "factored", None)
+
+    return remembers(before) == remembers(after)
 
 
 @torch.no_grad()
@@ -112,22 +142,17 @@ def _simple(config: Simple, grouped: list[dict[str, Any]]) -> torch.optim.Optimi
 
 
 def _muon(config: Muon, named: Named, tables: set[int], factors: Mapping[str, float]) -> list[torch.optim.Optimizer]:
-    """torch's Muon for matrices inside the blocks, ours for stacks of them, AdamW for the rest."""
+    """Muon for matrices and stacks of them inside the blocks, AdamW for the rest."""
     inside = [
         (name, parameter)
         for name, parameter in named
         if block_of(name, BLOCKS) and id(parameter) not in tables and not is_bias(name) and parameter.ndim in (2, 3)
     ]
-    single = [(name, parameter) for name, parameter in inside if parameter.ndim == 2]
-    stacked = [(name, parameter) for name, parameter in inside if parameter.ndim == 3]
     chosen = {name for name, _ in inside}
     rest = [(name, parameter) for name, parameter in named if name not in chosen]
     parts: list[torch.optim.Optimizer] = []
-    if single:
-        grouped = groups(config, single, factors)
-        parts.append(torch.optim.Muon(grouped, lr=config.lr, momentum=config.momentum, adjust_lr_fn="match_rms_adamw"))
-    if stacked:
-        parts.append(StackedMuon(groups(config, stacked, factors), config.lr, config.momentum))
+    if inside:
+        parts.append(StackedMuon(groups(config, inside, factors), config.lr, config.momentum))
     if rest:
         parts.append(_simple(config.rest, groups(config.rest, rest, factors)))
     return parts

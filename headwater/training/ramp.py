@@ -1,19 +1,23 @@
-"""How many rows does a step take, when batches grow? Which rows of the reading order are they?
+"""How many rows does a step take, and how long are they, when batches or rows grow? Which rows of the reading order are they?
 
-In: a batch size (a number, a ramp or stages), a step from 0, and the tokens of a row where growth is measured in tokens. Out: `size_at`,
-the rows of that step; `first_row`, the rows of all steps before it. Both are functions of the step alone, so that resuming stays
-arithmetic. The same sizes can stand for the length of rows (`size_at` with `length: 128 → 512`).
+In: a batch size and a length of rows (numbers, ramps or stages), changes of them, a step of the data from 0. Out: `Sizes.rows`, the first
+row that the step reads and how many; `Sizes.portion`, the same where rows are cut short. Both are functions of the step and the changes
+alone, so that resuming stays arithmetic. `size_at` and `first_row` answer for one size that nobody changes.
 """
 
 from __future__ import annotations
 
+import bisect
 import functools
+from array import array
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
 
 from headwater.core.config import Config
+from headwater.core.errors import HeadwaterError
 
 Unit = Literal["steps", "rows", "tokens"]
 
@@ -94,36 +98,122 @@ Size = Annotated[
 ]
 
 
+def largest(size: Size) -> int:
+    """The most that a step ever takes."""
+    return size if isinstance(size, int) else size.largest()
+
+
+def smallest(size: Size) -> int:
+    """The fewest that a step ever takes."""
+    return size if isinstance(size, int) else size.start if isinstance(size, Ramp) else min(size.sizes)
+
+
 def size_at(size: Size, step: int, row_tokens: int = 1) -> int:
     """Rows of step `step`; `row_tokens` are the tokens of a row, for sizes that grow by tokens."""
-    return size if isinstance(size, int) else first_row(size, step + 1, row_tokens) - first_row(size, step, row_tokens)
+    return size if isinstance(size, int) else _alone(size, row_tokens).rows(step)[1]
 
 
 def first_row(size: Size, step: int, row_tokens: int = 1) -> int:
     """Rows of all steps before `step`: where it begins to read."""
-    return size * step if isinstance(size, int) else _walked(size, row_tokens).rows_before(step)
+    return size * step if isinstance(size, int) else _alone(size, row_tokens).rows(step)[0]
 
 
-def largest(size: Size) -> int:
-    """The most rows that a step ever takes."""
-    return size if isinstance(size, int) else size.largest()
+@dataclass(frozen=True)
+class Portion:
+    """What a step reads: `rows` rows of at most `length` tokens each, from the `first`-th token of the reading order on."""
+
+    first: int
+    rows: int
+    length: int
 
 
-class _Walk:
-    """Running sums of a growing size, as far as somebody asked."""
+class Sizes:
+    """`row_tokens` are the tokens of a whole row, which a shorter row is a piece of; a piece never reaches over the end of its row."""
 
-    def __init__(self, size: Ramp | Stages, row_tokens: int) -> None:
-        self.size, self.row_tokens = size, row_tokens
-        self.before = [0]
+    def __init__(self, size: Size, row_tokens: int, length: Size | None = None) -> None:
+        self.row_tokens = row_tokens
+        self._from = [0]
+        self._held: list[tuple[Size, Size]] = [(size, row_tokens if length is None else length)]
+        self._forget(0)
 
-    def rows_before(self, step: int) -> int:
-        while len(self.before) <= step:
-            rows = self.before[-1]
-            place = {"steps": len(self.before) - 1, "rows": rows, "tokens": rows * self.row_tokens}[self.size.unit]
-            self.before.append(rows + self.size.after(place))
-        return self.before[step]
+    def change(self, place: int, size: Size, length: Size | None = None) -> None:
+        """From step `place` on these sizes hold, growing by what was read since the run began; later changes are forgotten."""
+        keep = sum(begin < place for begin in self._from)
+        self._from = [*self._from[:keep], place]
+        self._held = [*self._held[:keep], (size, self.row_tokens if length is None else length)]
+        self._forget(place)
+
+    def rows(self, place: int) -> tuple[int, int]:
+        """The first row that a step reads, counted from the run's first, and how many."""
+        self._walk(place)
+        return self._rows[place], self._rows[place + 1] - self._rows[place]
+
+    def portion(self, place: int) -> Portion:
+        self._walk(place)
+        return Portion(self._tokens[place], self.rows(place)[1], self._lengths[place])
+
+    def tokens_before(self, place: int) -> int:
+        """Tokens of text that all steps before `place` have read."""
+        self._walk(place)
+        return self._tokens[place]
+
+    def cuts(self) -> bool:
+        """Whether rows are ever shorter than whole."""
+        return any(length != self.row_tokens for _, length in self._held)
+
+    def most(self) -> int:
+        """The most rows that a step ever takes."""
+        return max(largest(size) for size, _ in self._held)
+
+    def _forget(self, place: int) -> None:
+        """What was walked beyond a step."""
+        if place == 0:
+            self._rows, self._tokens, self._lengths = array("q", [0]), array("q", [0]), array("q")
+        elif place < len(self._rows):
+            self._rows, self._tokens, self._lengths = self._rows[: place + 1], self._tokens[: place + 1], self._lengths[:place]
+
+    def _walk(self, place: int) -> None:
+        """Running sums as far as somebody asked."""
+        while len(self._lengths) <= place:
+            step = len(self._lengths)
+            stretch = bisect.bisect_right(self._from, step)
+            end = min([place + 1, *self._from[stretch : stretch + 1]])
+            self._go_on(range(step, end), *self._held[stretch - 1])
+
+    def _go_on(self, steps: range, size: Size, length: Size) -> None:
+        rows, tokens = self._rows[-1], self._tokens[-1]
+        for step in steps:
+            count = size if isinstance(size, int) else size.after(_read_of(size, step, rows, tokens))
+            long = length if isinstance(length, int) else length.after(_read_of(length, step, rows, tokens))
+            rows += count
+            tokens += self._read(tokens, count, long)
+            self._lengths.append(long)
+            self._rows.append(rows)
+            self._tokens.append(tokens)
+
+    def _read(self, first: int, count: int, length: int) -> int:
+        """Tokens of `count` rows from the `first`-th on: whole ones, or pieces of which the last of its row may be shorter."""
+        if length == self.row_tokens and first % length == 0:
+            return count * length
+        place = first
+        for _ in range(count):
+            place += min(length, self.row_tokens - place % self.row_tokens)
+        return place - first
+
+
+def _read_of(size: Ramp | Stages, steps: int, rows: int, tokens: int) -> int:
+    return steps if size.unit == "steps" else rows if size.unit == "rows" else tokens
+
+
+def fits_data(sizes: Sizes, rows: int, where: str) -> None:
+    """Raises HeadwaterError where a batch would read the same row twice."""
+    if sizes.most() > rows:
+        raise HeadwaterError(
+            f"a batch of {sizes.most():,} rows is larger than the data, which have {rows:,}", where=where,
+            mend=f"say at most {rows}, or give more data",
+        )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=32)
-def _walked(size: Ramp | Stages, row_tokens: int) -> _Walk:
-    return _Walk(size, row_tokens)
+def _alone(size: Ramp | Stages, row_tokens: int) -> Sizes:
+    return Sizes(size, row_tokens)

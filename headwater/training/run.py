@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from headwater.model.network import Network
 from headwater.training.average import Average
-from headwater.training.checkpoint import Parts
+from headwater.training.checkpoint_files import Parts
+from headwater.training.config import Training
 from headwater.training.guard import Guard
-from headwater.training.optimizer import Optimizers
+from headwater.training.optimizer import Optimizers, keeps_moments
+from headwater.training.optimizer_config import OptimizerConfig
 from headwater.training.precision import Precision, resolve
 from headwater.training.stopping import Best
 
@@ -24,6 +27,8 @@ class Decided:
     threads: int
     micro_batch: int
     """Rows at once; 0: all."""
+    processes: int = 1
+    """Among which `threads` were shared out."""
 
 
 @dataclass
@@ -43,9 +48,21 @@ class Run:
     loss: float | None = None
     validation: dict[str, Any] = field(default_factory=dict)
 
+    def adapt(self, config: Training) -> str | None:
+        """Take the optimizer that a config wants; the kind of the one before, where nothing that it remembered goes on."""
+        before = self.optimizers
+        if (config.optimizer, config.rates.layer_decay) == (before.config, before.layer_decay):
+            return None
+        self.optimizers = before.under(config.optimizer, config.rates.layer_decay)
+        return None if keeps_moments(before.config, config.optimizer) else before.config.kind
+
     def weights(self) -> dict[str, torch.Tensor]:
         """What is validated and kept in place of the last weights, where it differs from them."""
         return self.average.weights() or self.optimizers.averages()
+
+    def figures(self) -> dict[str, Any]:
+        """What all processes of a run say alike."""
+        return {"place": self.place, "tokens": self.tokens, "rollbacks": self.rollbacks, "loss": self.loss, "guard": self.guard.state()}
 
 
 def kept(run: Run, logs: dict[str, int], decided: Decided) -> tuple[Parts, dict[str, Any]]:
@@ -60,6 +77,8 @@ def kept(run: Run, logs: dict[str, int], decided: Decided) -> tuple[Parts, dict[
         "rolled_to": run.rolled_to,
         "loss": run.loss,
         "validation": run.validation,
+        "optimizer": run.optimizers.config.model_dump(mode="json"),
+        "layer_decay": run.optimizers.layer_decay,
         "guard": run.guard.state(),
         "best": run.best.state(),
         "logs": logs,
@@ -73,13 +92,14 @@ def resume(run: Run, parts: Parts, state: dict[str, Any]) -> tuple[Decided, dict
     run.best.load(state["best"], parts.get("best", {}))
     run.place, run.rollbacks, run.rolled_to = state["place"], state["rollbacks"], state["rolled_to"]
     decided = state["decided"]
-    return Decided(resolve(decided["precision"]), decided["threads"], decided["micro_batch"]), state["logs"]
+    return Decided(resolve(decided["precision"]), decided["threads"], decided["micro_batch"], decided["processes"]), state["logs"]
 
 
 def restore(run: Run, parts: Parts, state: dict[str, Any]) -> None:
     """Put back the weights and what follows from the steps that made them; the place in the data, the rollbacks and the best
     weights so far are not of them."""
     run.network.load_state_dict(parts["network"])
+    run.optimizers = run.optimizers.under(TypeAdapter(OptimizerConfig).validate_python(state["optimizer"]), state["layer_decay"])
     run.optimizers.load(parts["optimizer"])
     run.average.load(parts.get("average", {}))
     run.guard.load(state["guard"])

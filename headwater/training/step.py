@@ -24,8 +24,10 @@ from headwater.tokens.batch import Batch
 from headwater.training.clip import clip
 from headwater.training.config import Training
 from headwater.training.guard import LostError
+from headwater.training.incidents import Incidents, without
+from headwater.training.integrity import Integrity
 from headwater.training.precision import autocast
-from headwater.training.ramp import Size, size_at
+from headwater.training.ramp import Size
 from headwater.training.run import Decided, Run
 from headwater.training.schedule import rate_at
 from headwater.training.telemetry import Telemetry, Told
@@ -53,49 +55,64 @@ class Means:
     seed: int
     group: Group
     telemetry: Telemetry
+    integrity: Integrity
+    incidents: Incidents
     told: Told | None = None
 
 
 def step(run: Run, config: Training, by: Means, bar: Bar) -> None:
-    """One update, or one refusal. Raises LostError when it was one refusal too many."""
+    """One update, or one refusal. Raises LostError when it was one refusal too many, FlippedError when memory changed by itself."""
     started = time.perf_counter()
-    batch = by.data.batch(run.place)
+    by.telemetry.begin(run.step)
+    span = by.telemetry.span
+    with span("data"):
+        batch = without(by.data.batch(run.place), by.data, run.place, run.guard.masked)
     assert _is_planned(config.batch_size, run.place, len(batch)), "the data does not read as many rows as batch_size says"
-    waited = time.perf_counter() - started
+    waited = _since(started)
     run.optimizers.zero_grad()
     loss = _gradients(run, batch, by)
-    norm = clip(run.network.parameters(), config.clip, config.clip_by)
+    seen = by.telemetry.look(run.step + 1, run.network)
+    with span("clip"):
+        norm = clip(run.network.parameters(), config.clip, config.clip_by)
     share = _share(run, config, batch.size)
+    by.integrity.check(run)
     lost = None
     try:
         reason = run.guard.judge(loss, norm)
     except LostError as error:
         reason, lost = error.reason, error
     if reason is None:
-        run.optimizers.step(share)
+        with span("optimizer"):
+            run.optimizers.step(share)
+    by.group.pool(run.network)
     rebalance(run.network, applied=reason is None)
     run.step += 1
     run.place += 1
     run.tokens += batch.size
     run.loss = _finite(loss)
     run.average.note(run.step, applied=reason is None)
+    by.integrity.note(run)
     _tell(run, config, by, reason, norm, config.optimizer.lr * share)
-    seconds = time.perf_counter() - started
-    by.telemetry.timing(run.step, seconds, batch.size, waited)
-    bar.advance(1, loss=loss, **{"tokens/s": f"{batch.size / seconds:,.0f}"})
+    if reason is not None:
+        by.incidents.refused(run, batch, reason, norm)
+    if seen is not None:
+        by.telemetry.norms(run.step, seen, run.network, batch)
+    seconds = _since(started)
+    bar.advance(1, loss=loss, **by.telemetry.timing(run.step, seconds, batch.size, waited))
     if lost is not None:
         raise lost
 
 
 def _gradients(run: Run, batch: Batch, by: Means) -> float:
     """Leave the gradient of the mean loss over the whole batch, made from this process's rows; returns that loss."""
-    weight, mine = batch.weight, by.group.share(batch)
+    weight = batch.weight
     total = 0.0
-    for number, micro in enumerate(mine.micro(by.decided.micro_batch or len(mine))):
+    for number, micro in enumerate(by.group.passes(batch, by.decided.micro_batch)):
         torch.manual_seed(key_bits(by.seed, "dropout", run.step, by.group.rank, number) & (2**63 - 1))
-        with autocast(by.decided.precision):
+        with by.telemetry.span("forward and loss"), autocast(by.decided.precision):
             part = by.loss(run.network, micro) / weight
-        part.backward()  # type: ignore[no-untyped-call]
+        with by.telemetry.span("backward"):
+            part.backward()  # type: ignore[no-untyped-call]
         total += float(part.detach())
     (total,) = by.group.sums([total])
     return total
@@ -113,9 +130,14 @@ def _tell(run: Run, config: Training, by: Means, reason: str | None, norm: float
         by.telemetry.metric("train", run.step, tokens=run.tokens, loss=run.loss, lr=rate, grad_norm=_finite(norm))
 
 
+def _since(started: float) -> float:
+    """Seconds, never none at all: a machine that slept or was moved may have a clock that stood still."""
+    return max(time.perf_counter() - started, 1e-9)
+
+
 def _is_planned(size: Size, place: int, rows: int) -> bool:
-    """Whether a batch is as large as a growing size wants it; where it grows by tokens, the data alone knows how long its rows are."""
-    return isinstance(size, int) or size.unit == "tokens" or rows == size_at(size, place)
+    """Whether a batch is as large as a size that grows by steps wants it; the data alone knows how much was read before."""
+    return isinstance(size, int) or size.unit != "steps" or rows == size.after(place)
 
 
 def _share(run: Run, config: Training, tokens: int) -> float:

@@ -22,6 +22,8 @@ from headwater.model.config import ModelConfig
 from headwater.objectives.labelled import LabelledData, TextRows
 from headwater.tokens.config import Words
 from headwater.tokens.tokenizer import Tokenizer, train
+from headwater.training import loss
+from headwater.training.loss import with_own_words
 
 PLAIN = ["river", "stone", "light", "water", "bridge", "song", "winter", "garden", "letter", "window"]
 GOOD, BAD = ["lovely", "splendid", "bright"], ["dreadful", "gloomy", "broken"]
@@ -205,6 +207,38 @@ def test_a_translation_is_written(bench: Bench, kind: str, lr: float) -> None:
     figures = outcome.metrics["held_out_figures"]
     assert figures["loss"] < 0.3 < figures["baseline"]["unigram_entropy"]
     assert figures["exact"] > 0.8
+    assert figures["chrf"] > figures["baseline"]["copying"]["chrf"]
+
+
+@pytest.mark.slow
+def test_a_translation_is_learned_from_the_models_own_words(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scheduled sampling over a whole run: the share of own words rises in a line to a half and stays there, what is read in their
+    place becomes right as the model does, and the task is learned all the same."""
+    shares, right = [], []
+
+    def noted(network: Any, batch: Any) -> Any:
+        heard = with_own_words(network, batch)
+        read_BT = (batch.weights_BT > 0) & (torch.arange(batch.weights_BT.shape[1]) > 0)
+        assert not (batch.own_BT & ~read_BT).any()
+        shares.append(float(batch.own_BT.sum() / read_BT.sum()))
+        same_BT = heard.inputs.tokens_BT == batch.inputs.tokens_BT
+        assert same_BT[~batch.own_BT].all()
+        right.append(float(same_BT[batch.own_BT].float().mean()) if batch.own_BT.any() else 1.0)
+        return heard
+
+    monkeypatch.setattr(loss, "with_own_words", noted)
+    task = {"kind": "seq2seq", "packed": False, "decay": {"steps": 100, "least": 0.5}}
+    training = {"n": 300, "steps": 240, "batch_size": 16, "optimizer": {"kind": "adamw", "lr": 1e-2}, "validate_every": 80}
+    outcome = bench("encoder-decoder", translations, task, **training)
+    assert len(shares) == 240
+    for first, expected in ((0, 0.145), (20, 0.345), (110, 0.5), (200, 0.5)):
+        assert sum(shares[first : first + 30]) / 30 == pytest.approx(expected, abs=0.05), first
+    assert sum(right[5:25]) / 20 + 0.2 < sum(right[-40:]) / 40
+    rows = [json.loads(line) for line in (bench.out / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if row["kind"] == "validation"]
+    assert losses[-1] < losses[1] < losses[0] / 2
+    figures = outcome.metrics["held_out_figures"]
+    assert figures["loss"] < 0.5 * figures["baseline"]["unigram_entropy"]
     assert figures["chrf"] > figures["baseline"]["copying"]["chrf"]
 
 

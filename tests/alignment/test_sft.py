@@ -69,7 +69,7 @@ def test_a_long_dialogue_is_cut_after_the_last_answer_that_fits() -> None:
 
 def test_every_dialogue_once_an_epoch_and_another_order_in_the_next() -> None:
     encoded, kept = _fitting([dialogue(f"question {number}", "z" * (number % 40)) for number in range(1, 300)], BYTES, TEMPLATE, 128)
-    data = DialogueData(encoded, [str(number) for number in range(len(kept))], 128, BYTES.special("pad"), 1, seed=1)
+    data = DialogueData(encoded, [str(number) for number in range(len(kept))], 128, BYTES.special("pad"), lambda step: (step, 1), seed=1)
     epochs = [[data.chosen(step)[0] for step in range(start, start + len(data.rows))] for start in (0, len(data.rows))]
     for epoch in epochs:
         assert sorted(item for row in epoch for item in row) == list(range(len(encoded)))
@@ -78,7 +78,7 @@ def test_every_dialogue_once_an_epoch_and_another_order_in_the_next() -> None:
 
 def test_only_answers_and_their_closing_turn_are_learned() -> None:
     encoded, _ = _fitting([dialogue("what?", "this.")], BYTES, TEMPLATE, 64)
-    data = DialogueData(encoded, ["0"], 64, BYTES.special("pad"), 1, seed=1)
+    data = DialogueData(encoded, ["0"], 64, BYTES.special("pad"), lambda step: (step, 1), seed=1)
     batch = data.batch(0)
     learned = batch.targets_BT[batch.weights_BT > 0].tolist()
     assert BYTES.decode(learned) == "this.<|turn|>"

@@ -27,3 +27,12 @@ def test_the_environment_is_json_and_names_versions() -> None:
     assert environment["packages"]["numpy"] == np.__version__
     assert environment["cores"] >= 1
     assert environment["memory_gib"] > 0
+
+
+def test_what_is_held_now_follows_what_is_held() -> None:
+    before = hardware.resident_bytes()
+    block = np.ones(64 << 20, np.uint8)
+    held = hardware.resident_bytes()
+    assert before is not None and held is not None
+    assert held - before > 48 << 20
+    del block

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -10,6 +12,8 @@ from torch.nn import functional
 from headwater.model.moe import Experts, rebalance, router_losses
 from headwater.model.notes import Notes
 from headwater.model.parts import MoE
+from headwater.objectives.rows import Layout, Row, lay
+from headwater.tokens.batch import Inputs
 from tests.model.conftest import tiny
 
 GPT2_BIASES = {"queries": True, "out": True, "feed_forward": True}
@@ -253,6 +257,29 @@ def test_padding_is_routed_nowhere_and_counted_nowhere() -> None:
     nothing = Notes()
     assert torch.equal(part(x, torch.zeros_like(real), nothing), part.shared(x))
     assert torch.isfinite(nothing.loads["layer 0"]).all() and nothing.losses == []
+
+
+def test_padding_of_a_decoder_with_a_source_is_counted_nowhere() -> None:
+    """Its rows are laid as an objective lays them; whatever stands behind the targets, experts are loaded as by the targets alone."""
+    moe = {"kind": "moe", "experts": 4, "top_k": 2, "expert": {"width": 16}}
+    network = tiny(kind="encoder-decoder", encoder_layers=1, kv_heads=None, feed_forward=moe).build(0).train()
+    layout = Layout(12, pad=0, source_length=6)
+    rows = [Row(np.arange(5, 5 + n), np.arange(6, 6 + n), source=np.arange(20, 26)) for n in (9, 12, 4)]
+    batch = lay(rows, layout)
+
+    def loads(inputs: Inputs) -> list[torch.Tensor]:
+        notes = Notes()
+        network.hidden(inputs, source=batch.source, notes=notes)
+        return [load for name, load in notes.loads.items() if "encoder" not in name]
+
+    padding = batch.inputs.padding_BT
+    assert padding is not None and int(padding.sum()) == 36 - 25
+    others = torch.where(padding, 77, batch.inputs.tokens_BT)
+    for one, other in zip(loads(batch.inputs), loads(dataclasses.replace(batch.inputs, tokens_BT=others)), strict=True):
+        assert torch.equal(one, other)
+        assert float((one * 25 * 2).sum()) == pytest.approx(50)
+    counted = loads(dataclasses.replace(batch.inputs, padding_BT=None))
+    assert not all(torch.equal(one, other) for one, other in zip(loads(batch.inputs), counted, strict=True))
 
 
 def test_notes_are_taken_when_asked_and_losses_in_training() -> None:

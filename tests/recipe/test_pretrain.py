@@ -50,7 +50,8 @@ class Bench:
             sums[split] = write_split(folder, split, tokenizer, [pa.RecordBatch.from_pydict({**columns, "text": texts})])
         facts = {"dtype": dtype_for(tokenizer.vocab_size).str, "vocab_size": tokenizer.vocab_size, "splits": sums}
         write_json(folder / "tokens.json", facts)
-        return {"tokenizer": SimpleNamespace(path=folder), "tokens": SimpleNamespace(path=folder)}
+        made = SimpleNamespace(path=folder, manifest=SimpleNamespace(content=name))
+        return {"tokenizer": made, "tokens": made}
 
     def __call__(self, inputs: dict[str, Any], name: str, **block: Any) -> Outcome:
         self.out = self.folder / name
@@ -112,6 +113,34 @@ def test_a_kill_changes_no_bit(bench: Bench, again: dict[str, Any], monkeypatch:
     monkeypatch.setattr(TextData, "batch", batch)
     bench(again, "killed", **start(bench))
     assert (bench.out / "model.safetensors").read_bytes() == whole
+
+
+GROWN: dict[str, Any] = {
+    "model": MODEL,
+    "epochs": 0.5,
+    "length": {"kind": "ramp", "start": 16, "end": 64, "over": 8, "multiple": 8},
+    "batch_size": {"kind": "ramp", "start": 2, "end": 4, "over": 1500, "unit": "tokens"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"kind": "shuffled"},
+        {"kind": "drawn"},
+        {"kind": "easy_first", "by": "rarity", "over": 900},
+        {"kind": "weighted", "shares": [{"weights": {"s": 1}}]},
+    ],
+)
+def test_rows_grow_for_so_many_epochs_in_any_order(bench: Bench, again: dict[str, Any], order: dict[str, Any]) -> None:
+    """Twice as long rows take fewer steps for the same tokens, and each is counted once."""
+    done = bench(again, f"grown-{order['kind']}", order=order, **{**GROWN, "steps": 0})
+    rows = [row for row in read_jsonl(bench.out / "metrics.jsonl") if row["kind"] == "train"]
+    assert done.metrics["epochs"] == pytest.approx(0.5, abs=0.1)
+    assert done.metrics["epochs"] >= 0.5
+    assert losses(bench.out)[-1] < losses(bench.out)[0]
+    assert rows[-1]["tokens"] >= done.metrics["tokens"]
 
 
 def test_a_table_alone_is_taken_into_another_network(bench: Bench, again: dict[str, Any]) -> None:

@@ -41,6 +41,18 @@ def test_a_shipped_recipe_loads_and_says_what_it_is(name: str) -> None:
         assert read(name, scale=scale).name == f"{name}-{scale}"
 
 
+def test_a_folder_beside_does_not_hide_a_shipped_recipe_and_is_none_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs leave folders named like their recipes where people stand."""
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find("demo") == shipped()["demo"]
+    assert read("demo").name == "demo"
+    for name in ("mine", "./demo"):
+        with pytest.raises(HeadwaterError, match=r"is a directory, not a recipe; name a \.yaml file in it"):
+            read(name)
+
+
 def test_blocks_are_taken_and_own_ones_stay(tmp_path: Path) -> None:
     recipe = read(write(tmp_path))
     assert recipe.name == "mine"

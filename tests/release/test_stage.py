@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from headwater.core.artifact import Artifact, Manifest
+from headwater.core.artifact import Artifact, Manifest, Work
 from headwater.core.errors import HeadwaterError
+from headwater.core.progress import Reporter
 from headwater.model import directory
 from headwater.model.config import ModelConfig
 from headwater.model.parts import Learned
 from headwater.release.config import Release
-from headwater.release.stage import card, opened_by, prove
+from headwater.release.stage import card, labels_of, opened_by, prove, run
 from headwater.tokens.chat import Message, encode_dialogue
 from headwater.tokens.config import Bytes
 from headwater.tokens.template import TEMPLATE
@@ -128,3 +130,42 @@ def test_the_card_says_how_each_is_opened(tmp_path: Path, changes: dict[str, Any
     source = Artifact(tmp_path, manifest)
     said = card(Release(), model, source, {"pretrain": source}, {"proven": False, "reason": "none"})
     assert [part for part in expected if part not in said] == []
+
+
+@pytest.mark.oracle
+def test_a_fine_tuned_model_is_released_with_the_names_of_its_classes(tmp_path: Path) -> None:
+    """What `finetune` has made comes before what was pretrained; transformers opens it and calls the classes by name."""
+    from transformers import pipeline
+
+    labels = ["calm", "stormy", "wet"]
+    made: dict[str, Artifact] = {}
+    for stage, head in (("pretrain", {"kind": "mlm"}), ("finetune", {"kind": "classes", "classes": 3})):
+        saved(tmp_path / stage, ModelConfig.model_validate({**SHAPE.model_dump(exclude={"kv_heads"}), **BERT, "head": head}))
+        metrics: dict[str, Any] = {"tokens": 1000, "epochs": 1.0, "validation": {"loss": 2.5}, "task": "classification", "labels": labels}
+        nothing: dict[str, Any] = {"inputs": {}, "config": {}, "user_files": {}, "code": {}, "files": {}}
+        figure = "accuracy 0.910 (the commonest label alone: 0.400)"
+        manifest = Manifest(stage=stage, fingerprint="f", content="c", metrics=metrics, key_figure=figure, **nothing)
+        made[stage] = Artifact(tmp_path / stage, manifest)
+    out = tmp_path / "release"
+    out.mkdir()
+    outcome = run(Release(), Work(out, made, 1, Reporter()))
+    assert outcome.metrics["parity"]["against"].startswith("BertForSequenceClassification of ")
+    assert json.loads((out / "headwater.json").read_text())["lineage"]["from"] == "finetune"
+    said = (out / "README.md").read_text()
+    for part in ("text-classification", "| Labels | calm, stormy, wet |", "| Held-out examples | accuracy 0.910"):
+        assert part in said
+    classify: Any = pipeline("text-classification", model=str(out), top_k=None)
+    [shares] = classify(["the river"])
+    model = directory.load(out)
+    row = torch.tensor([model.tokenizer.encode("the river")])
+    with torch.no_grad():
+        ours = dict(zip(labels, model.network(row)[0].softmax(dim=0).tolist(), strict=True))
+    assert {each["label"]: each["score"] for each in shares} == pytest.approx(ours, abs=1e-5)
+
+
+def test_without_a_fine_tuned_model_no_class_has_a_name(tmp_path: Path) -> None:
+    model = saved(tmp_path / "pretrain", SHAPE)
+    nothing: dict[str, Any] = {"inputs": {}, "config": {}, "user_files": {}, "code": {}, "files": {}}
+    metrics = {"tokens": 1000, "epochs": 1.0, "validation": {"loss": 2.5}, "labels": ["a"]}
+    manifest = Manifest(stage="pretrain", fingerprint="f", content="c", metrics=metrics, key_figure="", **nothing)
+    assert labels_of(Artifact(model.path, manifest)) == []

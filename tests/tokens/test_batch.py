@@ -67,3 +67,15 @@ def test_moving_moves_every_tensor() -> None:
 def test_padding_is_segment_nought() -> None:
     assert Inputs(torch.zeros(1, 3)).real_BT is None
     assert Inputs(torch.zeros(1, 3), segments_BT=torch.tensor([[1, 2, 0]])).real_BT.tolist() == [[True, True, False]]  # type: ignore[union-attr]
+
+
+def test_takes_rows_of_every_tensor() -> None:
+    batch = a_batch(3, segments=True)
+    taken = batch.take(torch.tensor([2, 0, 0, 1]))
+    assert taken.source is not None
+    assert batch.source is not None
+    assert taken.inputs.segments_BT is not None
+    assert batch.inputs.segments_BT is not None
+    pairs = [(taken.inputs.tokens_BT, batch.inputs.tokens_BT), (taken.targets_BT, batch.targets_BT), (taken.weights_BT, batch.weights_BT),
+             (taken.inputs.segments_BT, batch.inputs.segments_BT), (taken.source.tokens_BT, batch.source.tokens_BT)]  # fmt: skip
+    assert all(torch.equal(one, other[[2, 0, 0, 1]]) for one, other in pairs)

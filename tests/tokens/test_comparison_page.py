@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from headwater.tokens.comparison import Comparison, Row
@@ -23,7 +24,15 @@ def test_the_table() -> None:
     assert rows[1] == ["bpe", "4,000", "1,234.6", "2.500", "3.000", "2.000", "25.0%", "1.25%", "50.0%", "1.2", "3.50"]
     assert all(len(cells) == len(heads) for cells in rows)
     brief, cells = table(FOUND, brief=True)
-    assert brief[-1] == "documents changed" and cells[0] == ["bpe", "1,000", "1,234.6", "2.500", "25.0%", "1.25%", "50.0%"]
+    assert brief == ["kind", "size", "tokens/doc", "bytes/token", "table", "unknown", "changed"] and cells[0] == [
+        "bpe",
+        "1,000",
+        "1,234.6",
+        "2.500",
+        "25.0%",
+        "1.25%",
+        "50.0%",
+    ]
 
 
 def test_without_a_model_there_is_no_share() -> None:
@@ -47,3 +56,10 @@ def test_the_page_shows_all_and_runs_nothing_of_the_data() -> None:
     assert "default-src 'none'" in made and not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", made.partition("<body>")[2])
     assert len(charts(FOUND)) == 5, "all, two languages, the share, the unknown"
     assert page(FOUND, "x") == page(FOUND, "x")
+
+
+def test_small_shares_have_ticks_that_differ() -> None:
+    """A quarter of a percent was an axis of six times 0 % once."""
+    small = dataclasses.replace(FOUND, rows=[dataclasses.replace(row, unknown=0.0024 * place) for place, row in enumerate(FOUND.rows, 1)])
+    chart = next(chart for chart in charts(small) if "tokens that are unknown" in chart)
+    assert '"tickformat":".2~%"' in chart

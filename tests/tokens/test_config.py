@@ -22,6 +22,8 @@ class Holder(Config):
         ({"kind": "bpe", "specials": ["mask", "mask"]}, "specials name 'mask' twice"),
         ({"kind": "bpe", "specials": ["msak"]}, "mask"),
         ({"kind": "byte", "sentinels": -1}, "greater than or equal to 0"),
+        ({"kind": "char", "vocab_size": 4096}, "char takes no vocab_size, because the corpus says .*: tokenizer='{kind: char}'"),
+        ({"kind": "byte", "vocab_size": 4096}, "byte takes no vocab_size, because there are 256 bytes"),
         ({"kind": "unigramm"}, "did you mean 'unigram'"),
         ({"kind": "bpe", "digits": True}, "unknown key 'tokenizer.digits'"),
         ({"kind": "file", "path": "x.json", "names": {"ende": "</s>"}}, "ende"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,12 @@ def test_rows_come_back(tmp_path: Path) -> None:
     path = tmp_path / "dialogues.jsonl"
     path.write_text("".join(json.dumps(dialogue.row(), ensure_ascii=False) + "\n" for dialogue in dialogues), encoding="utf-8")
     assert load_rows(path) == dialogues
+
+
+def test_dialogues_without_an_answer_are_counted_by_file() -> None:
+    rows = [{"messages": [{"role": "user", "content": "hello?"}]}, {"prompt": "a", "answer": "b"}, {"prompt": "c", "answer": "  "}]
+    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    unanswered: Counter[str] = Counter()
+    files = [RawFile("a.jsonl", data), RawFile("b.tsv", b"q\ta\n")]
+    assert [dialogue.id for dialogue in read_dialogues(files, unanswered=unanswered)] == ["a.jsonl#2", "b.tsv#1"]
+    assert unanswered == {"a.jsonl": 2}

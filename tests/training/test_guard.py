@@ -68,3 +68,32 @@ def test_judges_alike_after_its_state_went_through_json() -> None:
     for loss in (3.0, 3.3, 3.6, 4.0, 9.0):
         assert (first.judge(loss, 1.0) is None) == (second.judge(loss, 1.0) is None)
     assert first.state() == second.state()
+
+
+def test_tells_the_limits_that_it_judges_by() -> None:
+    guard = Guard(GuardConfig())
+    assert guard.limits() == {"loss": None, "grad_norm": None}
+    calm(guard, 100)
+    limits = guard.limits()
+    assert limits["loss"] is not None and limits["grad_norm"] is not None
+    assert guard.judge(limits["loss"] * 1.001, 1.0) is not None
+    assert guard.judge(3.0, limits["grad_norm"] * 1.001) is not None
+    assert guard.judge(limits["loss"] * 0.999, limits["grad_norm"] * 0.999) is None
+
+
+def test_a_threshold_beyond_all_numbers_lets_all_that_is_finite_pass() -> None:
+    guard = Guard(GuardConfig(threshold=1e9))
+    calm(guard, 100)
+    assert guard.judge(1e6, 1e300) is None
+    assert guard.judge(math.inf, 1.0) is not None
+    assert math.isfinite(guard.limits()["grad_norm"] or math.nan)
+
+
+def test_a_rollback_forgets_the_row_and_not_what_was_learned_of_it() -> None:
+    guard = Guard(GuardConfig(patience=9))
+    guard.judge(math.nan, 1.0)
+    guard.incidents, guard.masked = 1, ["a"]
+    known = guard.state()
+    guard.load(Guard(GuardConfig()).state())
+    guard.forgive(known)
+    assert (guard.refused_in_a_row, guard.refused, guard.incidents, guard.masked) == (0, 1, 1, ["a"])

@@ -275,8 +275,8 @@ def test_each_rollback_halves_the_rate_again(tmp_path: Path) -> None:
 @pytest.mark.fault
 @pytest.mark.parametrize("checkpoint_every", [7, 11])
 def test_weights_that_went_bad_are_taken_from_the_checkpoint(tmp_path: Path, checkpoint_every: int) -> None:
-    """Memory errs at step 20: the losses after it stand out, and no checkpoint (22 would be due) is written of what they come from."""
-    config = changed(guard={"patience": 4, "warmup": 8}, checkpoint_every=checkpoint_every, steps=40)
+    """Memory errs at step 20, unverified: the losses after it stand out, and no checkpoint (22 is due) is written of the cause."""
+    config = changed(guard={"patience": 4, "warmup": 8, "verify_every": 0}, checkpoint_every=checkpoint_every, steps=40)
     network = SHAPE.build(1)
 
     class Erring(Counting):
@@ -295,12 +295,12 @@ def test_weights_that_went_bad_are_taken_from_the_checkpoint(tmp_path: Path, che
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(("poison", "rollbacks"), [(range(12, 99), 2), (range(2, 99), 0)])
-def test_gives_up_when_going_back_does_not_help(tmp_path: Path, poison: range, rollbacks: int) -> None:
-    """After two rollbacks, or at once where there is no checkpoint yet."""
+@pytest.mark.parametrize(("poison", "to"), [(range(12, 99), [7, 7]), (range(2, 99), [0, 0])])
+def test_gives_up_when_going_back_does_not_help(tmp_path: Path, poison: range, to: list[int]) -> None:
+    """After two rollbacks; to the beginning where there is nothing since."""
     with pytest.raises(LostError, match="training is lost: 3 steps in a row were refused, the last because the loss is nan"):
         run(tmp_path, Counting(poison=frozenset(poison)), changed(guard={"patience": 3, "warmup": 8}))
-    assert len(rows_of(tmp_path, "rollback")) == rollbacks
+    assert [row["to"] for row in rows_of(tmp_path, "rollback")] == to
 
 
 def test_a_rate_in_tokens_follows_the_tokens_that_were_read(tmp_path: Path) -> None:

@@ -128,8 +128,8 @@ def test_a_row_of_nan_weights_gives_nan() -> None:
 def test_few_learned_positions_are_all_that_the_head_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     config = shape()
     network, seen = config.build(0).train(), []
-    head = network.head
-    monkeypatch.setattr(network, "head", lambda x, real=None: seen.append(x.shape[1]) or head(x, real))
+    head = network.output.products
+    monkeypatch.setattr(network.output, "products", lambda x, table, real=None: seen.append(x.shape[1]) or head(x, table, real))
     few, most = batch_for(config, 0.15), batch_for(config, 0.9)
     token_loss(network, few)
     token_loss(network, most)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from headwater.core.errors import HeadwaterError
 from headwater.training.config import Ramp, Size, Stages, Training
-from headwater.training.ramp import first_row, largest, size_at
+from headwater.training.ramp import Sizes, first_row, fits_data, largest, size_at, smallest
 
 
 def sizes(size: Size, steps: int, row_tokens: int = 1) -> list[int]:
@@ -109,3 +111,43 @@ def test_the_answer_does_not_depend_on_what_was_asked_before() -> None:
 def test_what_cannot_be_is_refused(size: Any, sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         Training(steps=200, batch_size=size)
+
+
+def test_sizes_read_on_behind_what_was_read_whatever_changes() -> None:
+    """Rows and tokens of all steps before add up, for any changes of both; a change behind what is asked changes nothing before it."""
+    draw = np.random.default_rng(5)
+    for _ in range(40):
+        sizes, whole = Sizes(3, 24, Ramp(start=4, end=24, over=20)), int(draw.integers(1, 4))
+        before = [sizes.portion(step) for step in range(12)]
+        places = sorted(draw.choice(40, 3, replace=False).tolist())
+        for place in places:
+            sizes.change(place, int(draw.integers(1, 9)), int(draw.integers(1, 25)) if whole > 1 else None)
+        assert [sizes.portion(step) for step in range(12) if step < places[0]] == before[: min(12, places[0])]
+        rows = tokens = 0
+        for step in range(60):
+            first, count = sizes.rows(step)
+            portion = sizes.portion(step)
+            assert (first, portion.first, portion.rows) == (rows, tokens, count)
+            for _ in range(count):
+                tokens += min(portion.length, 24 - tokens % 24)
+            rows += count
+        assert sizes.tokens_before(60) == tokens
+        late = Sizes(3, 24, Ramp(start=4, end=24, over=20))
+        for place in places:
+            late.change(place, *sizes._held[sizes._from.index(place)])
+        assert late.portion(59) == sizes.portion(59)
+
+
+def test_a_batch_ramp_in_tokens_counts_those_of_short_rows() -> None:
+    """Rows of 8 tokens, later of 16: the batch has grown when 1,000 tokens were read, not when 1,000 would have been."""
+    sizes = Sizes(Stages(sizes=(4, 8), at=(1000,), unit="tokens"), 16, Stages(sizes=(8, 16), at=(20,)))
+    grown = next(step for step in range(100) if sizes.rows(step)[1] == 8)
+    assert grown == 20 + -(-(1000 - 20 * 4 * 8) // (4 * 16))
+    assert sizes.tokens_before(grown) >= 1000 > sizes.tokens_before(grown - 1)
+
+
+def test_a_batch_larger_than_the_data_is_a_sentence() -> None:
+    fits_data(Sizes(Ramp(start=1, end=50, over=9), 16), 50, "pretrain.batch_size")
+    with pytest.raises(HeadwaterError, match="a batch of 50 rows is larger than the data, which have 49"):
+        fits_data(Sizes(Ramp(start=1, end=50, over=9), 16), 49, "pretrain.batch_size")
+    assert (smallest(7), smallest(Ramp(start=3, end=50, over=9)), smallest(Stages(sizes=(4, 2), at=(9,)))) == (7, 3, 2)

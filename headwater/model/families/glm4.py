@@ -5,8 +5,9 @@ half of each head's features turned, neighbours in pairs. The releases of 2025 (
 from __future__ import annotations
 
 from headwater.model.config import ModelConfig
-from headwater.model.families.common import block, head, inner_width, rope, rope_said, stored
+from headwater.model.families.common import block, head, rope, stored
 from headwater.model.families.family import Family, HuggingFace, Stored
+from headwater.model.families.llama import alike, said
 
 BLOCK: dict[str, str | tuple[str, ...]] = {
     "input_layernorm": "attention_norm",
@@ -25,50 +26,23 @@ SANDWICH: dict[str, str | tuple[str, ...]] = {
 
 
 def parse(theirs: HuggingFace) -> ModelConfig:
+    shared = alike(theirs)
     place = "sandwich" if theirs["model_type"] == "glm4" else "pre"
     return ModelConfig.model_validate(
         {
-            "layers": theirs["num_hidden_layers"],
-            "width": theirs["hidden_size"],
-            "heads": theirs["num_attention_heads"],
-            "kv_heads": theirs.get("num_key_value_heads"),
-            "head_width": theirs.get("head_dim"),
-            "context": theirs["max_position_embeddings"],
-            "feed_forward": {"kind": "swiglu", "width": theirs["intermediate_size"]},
-            "norm": {"kind": "rms", "eps": theirs["rms_norm_eps"], "place": place},
+            **shared,
+            "norm": {**shared["norm"], "place": place},
             "positions": {**rope(theirs, share=theirs.get("partial_rotary_factor", 0.5)), "pairs": "neighbours"},
             "biases": {"queries": theirs.get("attention_bias", True)},
-            "tied": theirs.get("tie_word_embeddings", False),
-            "attention_dropout": theirs.get("attention_dropout", 0.0),
-            "init": {"kind": "normal", "std": theirs.get("initializer_range", 0.02)},
-            "vocab_size": theirs["vocab_size"],
         }
     )
 
 
 def config_of(model_type: str, opens: str, config: ModelConfig) -> HuggingFace:
-    said = rope_said(config)
+    shared = said(config, model_type, opens)
     share = config.positions.share if config.positions.kind == "rope" else 1.0
-    said["rope_parameters"]["partial_rotary_factor"] = said["partial_rotary_factor"] = share
-    return {
-        "model_type": model_type,
-        "architectures": [opens],
-        "vocab_size": config.vocabulary,
-        "hidden_size": config.width,
-        "intermediate_size": inner_width(config),
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.key_heads,
-        "head_dim": config.head_features,
-        "max_position_embeddings": config.context,
-        "hidden_act": "silu",
-        "rms_norm_eps": config.norm.eps,
-        **said,
-        "attention_bias": config.biases.queries,
-        "attention_dropout": config.weight_dropout,
-        "initializer_range": getattr(config.init, "std", 0.02),
-        "tie_word_embeddings": config.tied,
-    }
+    shared["rope_parameters"]["partial_rotary_factor"] = share
+    return {**shared, "partial_rotary_factor": share, "attention_bias": config.biases.queries}
 
 
 def config_glm4(config: ModelConfig) -> HuggingFace:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from headwater.core.errors import HeadwaterError
 from headwater.model.config import ModelConfig
 from headwater.model.families.common import block, head, inner_width, plain, plain_name, stored
@@ -17,42 +19,33 @@ BLOCK: dict[str, str | tuple[str, ...]] = {
 }
 
 
-def parse(theirs: HuggingFace) -> ModelConfig:
-    if theirs.get("scale_attn_by_inverse_layer_idx") or not theirs.get("scale_attn_weights", True):
-        raise HeadwaterError("scales its attention layer by layer, which Headwater's network does not", where="config.json",
-                             mend="open another checkpoint of GPT-2")  # fmt: skip
-    width = theirs["n_embd"]
-    return ModelConfig.model_validate(
-        {
-            "layers": theirs["n_layer"],
-            "width": width,
-            "heads": theirs["n_head"],
-            "context": theirs["n_positions"],
-            "feed_forward": plain(theirs.get("activation_function", "gelu_new"), theirs.get("n_inner") or 4 * width),
-            "norm": {"kind": "layer", "eps": theirs["layer_norm_epsilon"]},
-            "positions": {"kind": "learned"},
-            "biases": True,
-            "tied": theirs.get("tie_word_embeddings", True),
-            "dropout": theirs.get("resid_pdrop", 0.1),
-            "attention_dropout": theirs.get("attn_pdrop", 0.1),
-            "init": {"kind": "normal", "std": theirs.get("initializer_range", 0.02)},
-            "vocab_size": theirs["vocab_size"],
-        }
-    )
-
-
-def config(config: ModelConfig) -> HuggingFace:
+def alike(theirs: HuggingFace) -> dict[str, Any]:
+    """What a config.json of GPT-2 and of GPT-1 say in the same words."""
     return {
-        "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
+        "layers": theirs["n_layer"],
+        "width": theirs["n_embd"],
+        "heads": theirs["n_head"],
+        "context": theirs["n_positions"],
+        "norm": {"kind": "layer", "eps": theirs["layer_norm_epsilon"]},
+        "positions": {"kind": "learned"},
+        "biases": True,
+        "tied": theirs.get("tie_word_embeddings", True),
+        "dropout": theirs.get("resid_pdrop", 0.1),
+        "attention_dropout": theirs.get("attn_pdrop", 0.1),
+        "init": {"kind": "normal", "std": theirs.get("initializer_range", 0.02)},
+        "vocab_size": theirs["vocab_size"],
+    }
+
+
+def said(config: ModelConfig, model_type: str, opens: str) -> HuggingFace:
+    return {
+        "model_type": model_type,
+        "architectures": [opens],
         "vocab_size": config.vocabulary,
         "n_positions": config.context,
         "n_embd": config.width,
         "n_layer": config.layers,
         "n_head": config.heads,
-        "n_inner": inner_width(config),
-        # With ReLU it is OPT that says it.
-        "activation_function": plain_name(config) if config.feed_forward.kind == "gelu" else "gelu_new",
         "layer_norm_epsilon": config.norm.eps,
         "initializer_range": getattr(config.init, "std", 0.02),
         "embd_pdrop": config.dropout,
@@ -60,6 +53,20 @@ def config(config: ModelConfig) -> HuggingFace:
         "attn_pdrop": config.weight_dropout,
         "tie_word_embeddings": config.tied,
     }
+
+
+def parse(theirs: HuggingFace) -> ModelConfig:
+    if theirs.get("scale_attn_by_inverse_layer_idx") or not theirs.get("scale_attn_weights", True):
+        raise HeadwaterError("scales its attention layer by layer, which Headwater's network does not", where="config.json",
+                             mend="open another checkpoint of GPT-2")  # fmt: skip
+    fed = plain(theirs.get("activation_function", "gelu_new"), theirs.get("n_inner") or 4 * theirs["n_embd"])
+    return ModelConfig.model_validate({**alike(theirs), "feed_forward": fed})
+
+
+def config(config: ModelConfig) -> HuggingFace:
+    # With ReLU it is OPT that says it.
+    activation = plain_name(config) if config.feed_forward.kind == "gelu" else "gelu_new"
+    return {**said(config, "gpt2", "GPT2LMHeadModel"), "n_inner": inner_width(config), "activation_function": activation}
 
 
 def tensors(config: ModelConfig) -> list[Stored]:

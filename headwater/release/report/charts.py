@@ -69,6 +69,19 @@ def level(figure: go.Figure, y: float, name: str) -> None:
     )
 
 
+def band(figure: go.Figure, begin: float, end: float, name: str) -> None:
+    """Steps that were taken back, tinted and named at the top."""
+    figure.add_vrect(
+        x0=begin,
+        x1=end,
+        fillcolor=LIGHT["alarm"],
+        opacity=0.12,
+        line_width=0,
+        annotation_position="top left",
+        annotation={"text": html.escape(name), "font": {"color": LIGHT["alarm"], "size": 12}},
+    )
+
+
 def lines(traces: list[go.Scatter], *, y: str, words: Words, height: int = 300, **axis: Any) -> go.Figure:
     """A chart over training steps."""
     figure = go.Figure(traces)

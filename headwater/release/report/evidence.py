@@ -20,7 +20,7 @@ from headwater.core.artifact import JOURNAL, MANIFEST, Artifact, Workspace
 from headwater.core.errors import HeadwaterError
 from headwater.release.report.words import Words
 
-RIVER = ("annotate", "relate", "corpus", "tokenizer", "tokens", "pretrain", "sft", "evaluate", "release")
+RIVER = ("annotate", "relate", "corpus", "tokenizer", "tokens", "pretrain", "sft", "finetune", "evaluate", "release")
 
 
 class Shape(BaseModel):
@@ -90,7 +90,7 @@ class Tokens(Shape):
 
 
 class Row(Shape):
-    """pretrain, sft: a row of metrics.jsonl, by its `kind`"""
+    """pretrain, sft, finetune: a row of metrics.jsonl, by its `kind`"""
 
     kind: str
     step: int
@@ -103,17 +103,18 @@ class Row(Shape):
     by_language: dict[str, float] = {}
     reason: str = ""
     documents: list[str] = []
+    to: int | None = None
 
 
 class Architecture(Shape):
-    """pretrain, sft, release: config.json, as Hugging Face's families name things"""
+    """pretrain, sft, finetune, release: config.json, as Hugging Face's families name things"""
 
     layers: int | None = Field(None, validation_alias=AliasChoices("num_hidden_layers", "n_layer", "layers"))
     width: int | None = Field(None, validation_alias=AliasChoices("hidden_size", "n_embd", "width"))
 
 
 class Sample(Shape):
-    """pretrain, sft: a row of samples.jsonl"""
+    """pretrain, sft, finetune: a row of samples.jsonl"""
 
     step: int
     prompt: str
@@ -121,12 +122,24 @@ class Sample(Shape):
 
 
 class Timing(Shape):
-    """pretrain, sft: a row of journal/timing.jsonl"""
+    """pretrain, sft, finetune: a row of journal/timing.jsonl"""
 
     step: int
     seconds: float
     tokens_per_second: float | None = None
     memory_bytes: float | None = None
+    resident_bytes: float | None = None
+    data_seconds: float | None = None
+    mfu: float | None = None
+    joules: float | None = None
+
+
+class Norms(Shape):
+    """pretrain, sft, finetune: a row of journal/norms.jsonl, figures by part and by block"""
+
+    step: int
+    parts: dict[str, dict[str, float | None]] = {}
+    activations: dict[str, dict[str, float | None]] = {}
 
 
 class Parity(Shape):

@@ -63,7 +63,7 @@ def _tokens(stages: Stages, words: Words) -> KeyFigure | None:
 
 
 def _parameters(stages: Stages, words: Words) -> KeyFigure | None:
-    for name in ("pretrain", "sft", "release"):
+    for name in ("pretrain", "sft", "finetune", "release"):
         if name in stages and (number := parameters(stages[name])):
             shape = stages[name].json("config.json", Architecture)
             note = words("of_layers", layers=shape.layers, width=shape.width) if shape and shape.layers and shape.width else ""

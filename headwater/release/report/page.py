@@ -61,6 +61,7 @@ def render(workspace: Workspace, words: Words) -> str:
         tokenizer.section(stages, words),
         training.section(stages, "pretrain", words, evaluation.ngram_level(evaluated)),
         training.section(stages, "sft", words),
+        training.section(stages, "finetune", words),
         training.samples(stages, words),
         evaluation.section(stages, evaluated, words),
         provenance.release(stages, words),

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from headwater.release.report import charts
+from headwater.release.report import charts, telemetry
 from headwater.release.report.corpus import documents
-from headwater.release.report.evidence import Row, Sample, Shape, Stage, Stages, Timing
+from headwater.release.report.evidence import Row, Sample, Shape, Stage, Stages
 from headwater.release.report.palette import LIGHT
 from headwater.release.report.section import Section
 from headwater.release.report.words import Words
@@ -25,17 +25,17 @@ class Dialogue(Shape):
 
 
 def section(stages: Stages, name: str, words: Words, ngram: tuple[int, float] | None = None) -> Section | None:
-    """The section of `pretrain` or `sft`; `ngram` is the order and the bits per byte of a counting model."""
+    """The section of `pretrain`, `sft` or `finetune`; `ngram` is the order and the bits per byte of a counting model."""
     if (stage := stages.get(name)) is None:
         return None
     rows = stage.rows("metrics.jsonl", Row)
-    train, validation, incidents = (_of_kind(rows, kind) for kind in ("train", "validation", "incident"))
-    timing = list({row.step: row for row in stage.rows("journal/timing.jsonl", Timing)}.values())
+    train, validation, incidents, rollbacks = (_of_kind(rows, kind) for kind in ("train", "validation", "incident", "rollback"))
+    timing, norms = telemetry.read(stage)
     figures = {
-        **_loss(train, incidents, words),
-        **_validation(validation, words, ngram),
+        **_loss(train, incidents, rollbacks, words, "axis_task_loss" if name == "finetune" else "axis_loss"),
+        **(_task(validation, words) if name == "finetune" else _validation(validation, words, ngram)),
         **_steering(train, words),
-        **_speed(timing, words),
+        **telemetry.figures(timing, norms, words),
     }
     found = _documents(stages, name, incidents)
     body = {
@@ -45,7 +45,7 @@ def section(stages: Stages, name: str, words: Words, ngram: tuple[int, float] | 
         "validation": validation,
         "languages": sorted({code for row in validation for code in row.by_language}),
     }
-    lead = _lead(train, validation, incidents, stage, words)
+    lead = words.sentences(_lead(train, validation, incidents, stage, words), _went_back(rollbacks, words), telemetry.lead(timing, words))
     figures = {f"{name}-{key}": figure for key, figure in figures.items()}
     return Section(name, words(f"{name}_title"), lead, "training", body, figures)
 
@@ -53,7 +53,7 @@ def section(stages: Stages, name: str, words: Words, ngram: tuple[int, float] | 
 def samples(stages: Stages, words: Words) -> Section | None:
     """What the model wrote to the same prompts as it learnt, later steps first."""
     prompts: dict[tuple[str, str], list[Sample]] = {}
-    for name in ("pretrain", "sft"):
+    for name in ("pretrain", "sft", "finetune"):
         if (stage := stages.get(name)) is not None:
             for sample in stage.rows("samples.jsonl", Sample):
                 prompts.setdefault((name, sample.prompt), []).append(sample)
@@ -86,16 +86,22 @@ def _of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
 def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: Stage, words: Words) -> str:
     said = []
     applied = _applied(train, incidents)
-    if smoothed := charts.smooth(applied):
-        took = stage.time
+    took = stage.time
+    time = words("in_time", time=words.duration(took.seconds)) if took else ""
+    if stage.name == "finetune":
+        manifest = stage.artifact.manifest if stage.artifact else None
+        if manifest and train:
+            task = str(manifest.metrics.get("task", ""))
+            said.append(words("finetune_lead", steps=words.many("step", train[-1].step), time=time, task=task, figure=manifest.key_figure))
+    elif smoothed := charts.smooth(applied):
         said.append(words("loss_lead", steps=words.many("step", train[-1].step), first=words.figure(applied[0][1], 3),
                           last=words.figure(smoothed[-1][1], 3), tokens=words.many("token", train[-1].tokens or 0),
-                          time=words("in_time", time=words.duration(took.seconds)) if took else ""))  # fmt: skip
+                          time=time))  # fmt: skip
     measured = [row.bits_per_byte for row in validation if row.bits_per_byte is not None]
     if measured:
         key = "validation_lead" if len(measured) > 1 else "validation_once"
         said.append(words(key, first=words.figure(measured[0], 3), last=words.figure(measured[-1], 3)))
-    elif nats := [row.loss for row in validation if row.loss is not None]:
+    elif stage.name != "finetune" and (nats := [row.loss for row in validation if row.loss is not None]):
         entropy = validation[-1].unigram_entropy
         said.append(words("targets_lead", first=words.figure(nats[0], 3), last=words.figure(nats[-1], 3)))
         if entropy is not None:
@@ -105,7 +111,13 @@ def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: 
     return words.sentences(*said)
 
 
-def _loss(train: list[Row], incidents: list[Row], words: Words) -> dict[str, dict[str, Any]]:
+def _went_back(rollbacks: list[Row], words: Words) -> str:
+    if not rollbacks:
+        return ""
+    return words("rollbacks_lead", steps=words.list([words("at_step", step=words.exact(row.step)).lower() for row in rollbacks]))
+
+
+def _loss(train: list[Row], incidents: list[Row], rollbacks: list[Row], words: Words, axis: str) -> dict[str, dict[str, Any]]:
     points = [(row.step, row.loss) for row in train]
     smoothed = charts.smooth(_applied(train, incidents))
     if not smoothed:
@@ -120,7 +132,11 @@ def _loss(train: list[Row], incidents: list[Row], words: Words) -> dict[str, dic
         notes = [words("incident_note", reason=row.reason, loss=words.figure(row.loss)) for row in incidents]
         labels = [str(number) for number in range(1, len(incidents) + 1)]
         traces.append(charts.marks(places, labels, notes, words("incidents")))
-    return {"loss": charts.as_data(charts.lines(traces, y=words("axis_loss"), words=words, height=360))}
+    figure = charts.lines(traces, y=words(axis), words=words, height=360)
+    for row in rollbacks:
+        if row.to is not None:
+            charts.band(figure, row.to, row.step, words("back_to", step=words.exact(row.to)))
+    return {"loss": charts.as_data(figure)}
 
 
 def _applied(train: list[Row], incidents: list[Row]) -> list[tuple[float, float | None]]:
@@ -156,20 +172,16 @@ def _targets(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:
     return {"targets": charts.as_data(figure)}
 
 
+def _task(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:
+    """The held-out loss of a task: nats of a class, or the square of an error."""
+    points = [(row.step, row.loss) for row in rows if row.loss is not None]
+    return {"held_out": _small(points, words("axis_task_loss"), charts.series(0), words)} if points else {}
+
+
 def _steering(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:
     parts = {
         "rate": ([(row.step, row.lr) for row in rows], words("axis_rate"), charts.series(0)),
         "norm": ([(row.step, row.grad_norm) for row in rows], words("axis_norm"), charts.series(2)),
-    }
-    return {
-        key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)
-    }
-
-
-def _speed(rows: list[Timing], words: Words) -> dict[str, dict[str, Any]]:
-    parts = {
-        "speed": ([(row.step, row.tokens_per_second) for row in rows], words("axis_speed"), charts.series(1)),
-        "memory": ([(row.step, row.memory_bytes and row.memory_bytes / 1e9) for row in rows], words("axis_memory"), charts.series(3)),
     }
     return {
         key: _small(points, name, colour, words) for key, (points, name, colour) in parts.items() if any(y is not None for _, y in points)
@@ -195,7 +207,9 @@ def _incident(row: Row, number: int, found: dict[str, dict[str, Any]]) -> dict[s
 def _documents(stages: Stages, name: str, incidents: list[Row]) -> dict[str, dict[str, Any]]:
     """What is known of the incidents' documents: source, language and their beginning."""
     ids = {id for row in incidents for id in row.documents[:DOCUMENTS]}
-    if name == "sft":
+    if name == "finetune":
+        found = {}
+    elif name == "sft":
         dialogues = [row for row in stages[name].rows("dialogues.train.jsonl", Dialogue) if row.id in ids] if ids else []
         found = {row.id: {"id": row.id, "text": _transcript(row)} for row in dialogues}
     else:

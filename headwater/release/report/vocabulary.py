@@ -6,9 +6,11 @@ Names of the user's own (sources, tasks, files) are not words of ours and stand 
 from __future__ import annotations
 
 from headwater.release.report.vocabulary_corpus import CORPUS
+from headwater.release.report.vocabulary_training import TRAINING
 
 WORDS: dict[str, tuple[str, str]] = {
     **CORPUS,
+    **TRAINING,
     # the page
     "report": ("run report", "运行报告"),
     "kicker": ("Headwater run report", "源头 Headwater 运行报告"),
@@ -93,6 +95,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "stage_tokens": ("Tokens", "词元"),
     "stage_pretrain": ("Pretraining", "预训练"),
     "stage_sft": ("Instruction tuning", "指令微调"),
+    "stage_finetune": ("Fine-tuning", "微调"),
     "stage_evaluate": ("Evaluation", "评测"),
     "stage_release": ("Release", "发布"),
     # corpus
@@ -155,6 +158,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "tokenizer_kind_bpe": ("byte-level BPE", "字节级 BPE "),
     "tokenizer_kind_byte": ("byte", "字节"),
     "tokenizer_kind_char": ("character", "字符"),
+    "tokenizer_kind_sentencepiece-bpe": ("SentencePiece BPE", "SentencePiece 字节对编码"),
+    "tokenizer_kind_unigram": ("unigram", "一元语言模型"),
+    "tokenizer_kind_wordpiece": ("WordPiece", "WordPiece 词片"),
+    "tokenizer_kind_word": ("word", "词级"),
+    "tokenizer_kind_file": ("given", "给定的"),
     "bytes_per_token": ("Bytes per token", "每词元字节数"),
     "bytes_per_token_note": (
         "The more bytes a token spells, the fewer steps a text takes. A Chinese character is three bytes.",
@@ -171,6 +179,11 @@ WORDS: dict[str, tuple[str, str]] = {
     # training
     "pretrain_title": ("Pretraining", "预训练"),
     "sft_title": ("Instruction tuning", "指令微调"),
+    "finetune_title": ("Fine-tuning", "微调"),
+    "finetune_lead": (
+        "In {steps}{time}, the model learned a task ({task}). Held-out examples: {figure}.",
+        "经 {steps}{time}，模型学习了一项任务（{task}）。留出样本：{figure}。",
+    ),
     "loss_lead": (
         "In {steps} over {tokens}{time}, the loss went from {first} to {last} nats per token.",
         "经 {steps}、{tokens}{time}，损失由每词元 {first} 奈特变为 {last}。",
@@ -187,17 +200,19 @@ WORDS: dict[str, tuple[str, str]] = {
     "guard_lead": ("The guard refused {steps}.", "守卫拒绝了 {steps}。"),
     "guard_quiet": ("The guard had nothing to refuse.", "守卫未拒绝任何一步。"),
     "chart_loss": ("Training loss", "训练损失"),
+    "chart_held_out": ("Held-out loss", "留出集损失"),
     "chart_targets": ("Held-out nats per target", "留出集每个目标的 nats"),
     "chart_validation": ("Held-out bits per byte", "留出集每字节比特"),
     "chart_rate": ("Learning rate", "学习率"),
     "chart_norm": ("Gradient norm", "梯度范数"),
     "chart_speed": ("Speed", "速度"),
-    "chart_memory": ("Peak memory", "内存峰值"),
+    "chart_memory": ("Memory", "内存"),
     "loss_raw": ("Each step", "逐步"),
     "loss_smoothed": ("Smoothed", "平滑"),
     "incidents": ("Refused steps", "被拒的步"),
     "incident_note": ("{reason} (loss {loss})", "{reason}（损失 {loss}）"),
     "axis_step": ("Step", "步"),
+    "axis_task_loss": ("Loss", "损失"),
     "axis_loss": ("Loss (nats per token)", "损失（奈特/词元）"),
     "axis_bits": ("Bits per byte", "每字节比特"),
     "axis_rate": ("Learning rate", "学习率"),

@@ -138,7 +138,7 @@ def _tokens(path: Path) -> None:
 
 def _training(path: Path, start: float, end: float, name: str) -> None:
     rng = np.random.default_rng(3)
-    metrics, timing, samples = [], [], []
+    metrics, timing, samples, norms = [], [], [], []
     for step in range(STEPS + 1):
         done = step / STEPS
         loss = end + (start - end) * math.exp(-6 * done) + 0.25 * (1 - done)
@@ -171,6 +171,8 @@ def _training(path: Path, start: float, end: float, name: str) -> None:
                 }
             )
             noisy = None if step == 311 else 7.402
+            if step == 540:
+                metrics.append({"kind": "rollback", "step": 540, "to": 500, "number": 1, "reason": reason, "skipped_batches": [500, 540]})
         metrics.append({"kind": "train", "step": step, "tokens": step * 8192, "loss": noisy, "lr": rate, "grad_norm": norm})
         timing.append(
             {
@@ -178,8 +180,14 @@ def _training(path: Path, start: float, end: float, name: str) -> None:
                 "seconds": 0.52,
                 "tokens_per_second": int(15_700 + 400 * rng.normal()),
                 "memory_bytes": 1_300_000_000 + 40_000 * step,
+                "resident_bytes": 1_100_000_000 + 30_000 * step,
+                "data_seconds": 0.0026,
+                "mfu": 0.131 + 0.004 * rng.normal(),
+                "joules": 45.0,
             }
         )
+        if step % 100 == 1:
+            norms.append(_norms(step, done))
         if step % 200 == 0:
             samples += [
                 {
@@ -194,8 +202,19 @@ def _training(path: Path, start: float, end: float, name: str) -> None:
     rows(path / "samples.jsonl", samples)
     (path / "journal").mkdir(exist_ok=True)
     rows(path / "journal/timing.jsonl", timing)
+    rows(path / "journal/norms.jsonl", norms)
     save_file({"embed": np.zeros((4096, 24), np.float32), "block": np.zeros((7, 11), np.float32)}, path / "model.safetensors")
     write_json(path / "config.json", {"num_hidden_layers": 8, "hidden_size": 256})
+
+
+def _norms(step: int, done: float) -> dict[str, Any]:
+    """Two layers: norms of 3 and 4 in each kind of part, so that 4.243 and 5.657 stand for both layers together."""
+    names = ("embedding", "blocks.0.attention", "blocks.1.attention", "blocks.0.feed_forward", "blocks.1.feed_forward", "norms")
+    parts = {name: {"gradient": 4.0 if "feed" in name else 3.0, "weight": 20.0, "update": 0.04 * (1 - done)} for name in names}
+    activations = {
+        f"blocks.{n}": {"rms": (n + 1) * (0.5 + done), "most": 3.0, "zeros": 0.5, "dead": 0.02 * n, "logit": 4.0 + n} for n in (0, 1)
+    }
+    return {"step": step, "parts": parts, "activations": activations}
 
 
 def _pretrain(path: Path) -> None:
