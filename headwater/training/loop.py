@@ -187,6 +187,15 @@ def train(
     return done
 
 
+def _fast(network: Network, config: Training, work: Work) -> None:
+    """What makes steps fast and is settled before the first."""
+    keep_pages()
+    if config.compile == "on":
+        from headwater.training.compiling import compiled  # takes seconds
+
+        compiled(network, work.report.say)
+
+
 def _decide(config: Training, processes: int) -> Decided:
     """What this run computes with, from its first step to its last."""
     rows = config.micro_batch if isinstance(config.micro_batch, int) else 0
