@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+# Workers that stand beside each other share the cores: threads that spin at barriers for one without a core make all of them ten times
+# slower (docs/history.md). It must be said before torch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 WORDS = ["river", "stone", "light", "water", "mountain", "bridge", "song", "winter", "garden", "letter", "window", "harbour", "silver"]
 CHINESE = "山水风云日月江河花草树木春夏秋冬天地人心书剑酒茶路桥"
 
