@@ -80,7 +80,7 @@ def test_the_published_sizes_are_read() -> None:
     [
         ({"positions": {"kind": "rope", "share": 0.5}}, "positions.pairs"),
         ({"norm": {"kind": "rms", "place": "post"}}, "norm.place"),
-        ({"feed_forward": {"kind": "geglu"}}, "feed_forward.kind"),
+        ({"feed_forward": {"kind": "gelu"}}, "feed_forward.kind"),
         ({"biases": {"queries": True, "out": True}}, "biases.out"),
         ({"positions": {"kind": "alibi"}}, "positions.kind"),
         ({"qk_norm": True}, "qk_norm"),

@@ -33,8 +33,9 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 def test_pages_of_freed_tensors_are_used_again() -> None:
     """5 x 60 MB are 76,800 pages of 4 kB."""
-    assert faults("leave") > 10_000
-    assert faults("keep") < 1_000
+    left = faults("leave")
+    assert left > 10_000
+    assert faults("keep") < left / 4
 
 
 def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
