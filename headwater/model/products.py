@@ -71,7 +71,7 @@ class _Products(torch.autograd.Function):
         ctx.save_for_backward(x_BTI, *casts)
         ctx.dtypes = [weight_OI.dtype for weight_OI in weights]
         biases = (None if bias_O is None else bias_O.to(x_BTI.dtype) for bias_O in parts[1::2])
-        return tuple(functional.linear(x_BTI, cast_OI, bias_O) for cast_OI, bias_O in zip(casts, biases, strict=True))
+        return tuple(_product(x_BTI, cast_OI, bias_O) for cast_OI, bias_O in zip(casts, biases, strict=True))
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -86,6 +86,15 @@ class _Products(torch.autograd.Function):
             found.append(_of_weight(grad_NO, x_NI).to(dtype) if ctx.needs_input_grad[1 + 2 * place] else None)
             found.append(grad_NO.sum(dim=0, dtype=dtype) if ctx.needs_input_grad[2 + 2 * place] else None)
         return None if sum_NI is None else sum_NI.view(x_BTI.shape), *found
+
+
+def _product(x_BTI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
+    """x Wᵀ + b as a tensor of its own: with a bias, torch's linear gives a view of one, which the loss may not change in place."""
+    if bias_O is None:
+        return functional.linear(x_BTI, weight_OI)
+    out_BTO = x_BTI.new_empty(*x_BTI.shape[:-1], len(weight_OI))
+    torch.addmm(bias_O, x_BTI.flatten(0, -2), weight_OI.T, out=out_BTO.view(-1, len(weight_OI)))
+    return out_BTO
 
 
 def _of_weight(grad_NO: torch.Tensor, x_NI: torch.Tensor) -> torch.Tensor:

@@ -59,3 +59,16 @@ def test_a_layer_that_does_more_than_its_product_is_called() -> None:
     layer.register_forward_hook(lambda *_: seen.append(1))
     learned([layer], torch.randn(2, 3, 8), ours=True)
     assert seen == [1]
+
+
+def test_what_comes_out_may_be_changed_in_place() -> None:
+    """The loss turns logits into their gradient where they stand; with a bias, torch's linear gives a view, which forbids that."""
+    layer = nn.Linear(8, 16)
+    x = torch.randn(1, 5, 8, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = linear(x, layer.weight, layer.bias)
+    buffer = out.detach()
+    buffer.fill_(1.0)
+    out.backward(buffer)
+    assert layer.bias.grad is not None
+    assert layer.bias.grad.tolist() == [5.0] * 16
