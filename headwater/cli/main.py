@@ -1,6 +1,5 @@
-"""`headwater`: the verbs, and what becomes of what they raise.
+"""`headwater`: the verbs (what becomes of what they raise: ending.py).
 
-Exit codes: 0 done, 1 our bug (its trace is kept in a file), 2 the user's mistake (one sentence), 130 interrupted.
 Heavy libraries are imported by the verb that needs them, so that `--help` answers at once.
 """
 
@@ -10,13 +9,13 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from headwater import __version__
+from headwater.cli.ending import INTERRUPTED, ended_by
 from headwater.core.errors import HeadwaterError
-from headwater.parallel.launch import UNHEALTHY, is_lost_peer, leave_node, say_once
 
 if TYPE_CHECKING:
     from headwater.core.artifact import Workspace
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
-INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, for machines.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model's directory, for example runs/demo/sft.")]
@@ -366,46 +364,6 @@ def main() -> None:
         if code == INTERRUPTED:  # typer's word for a KeyboardInterrupt
             raise KeyboardInterrupt
         sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
-    except HeadwaterError as error:
-        _complain(str(error))
-        if error.code == UNHEALTHY:
-            leave_node()
-        sys.exit(error.code)
-    except KeyboardInterrupt:
-        _complain("interrupted; the same command goes on from here")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(141)
-    except Exception as error:
-        if hasattr(error, "format_message"):  # typer's own: a word of the command line that it does not know
-            _explain_usage(error)
-            sys.exit(2)
-        if is_lost_peer(error):
-            _complain("another process of this run has ended; the same command goes on from the last checkpoint")
-            sys.exit(1)
-        _complain(f"a fault of Headwater: {type(error).__name__}: {error}. The trace is in {_keep_trace()}; please report it.")
-        sys.exit(1)
-
-
-def _explain_usage(error: Any) -> None:
-    if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()  # the help itself
-    else:
-        _complain(f"{error.format_message().rstrip('.')}; see `headwater --help`")
-
-
-def _complain(sentence: str) -> None:
-    say_once(lambda: print(f"headwater: {' '.join(sentence.split())}", file=sys.stderr, flush=True))
-
-
-def _keep_trace() -> str:
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="headwater-", suffix=".trace", delete=False, encoding="utf-8", errors="backslashreplace"
-    ) as file:
-        file.write(f"headwater {__version__}\n{' '.join(sys.argv)}\n\n{traceback.format_exc()}")
-    return file.name
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(ended_by(error))
+    sys.exit(code if isinstance(code, int) else 0)

@@ -57,14 +57,29 @@ def resident_bytes() -> int | None:
 
 def peak_memory_bytes() -> int:
     """Most memory this process has held at once, since `reset_peak_memory` where the kernel can do that (Linux)."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    if (told := _told_bytes("/proc/self/status", "VmHWM")) is not None:
+        return told
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def data_bytes() -> int | None:
+    """What RLIMIT_DATA counts of this process (Linux; else None)."""
+    return _told_bytes("/proc/self/status", "VmData")
+
+
+def available_bytes() -> int | None:
+    """Memory that the machine could give without swapping (Linux; else None)."""
+    return _told_bytes("/proc/meminfo", "MemAvailable")
+
+
+def _told_bytes(file: str, name: str) -> int | None:
+    """The kernel's `name: … kB`."""
+    try:
+        found = [line.split()[1] for line in Path(file).read_text().splitlines() if line.startswith(f"{name}:")]
+    except OSError:
+        return None
+    return int(found[0]) * 1024 if found else None
 
 
 def reset_peak_memory() -> None:

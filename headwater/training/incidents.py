@@ -32,6 +32,7 @@ from headwater.tokens.batch import Batch
 from headwater.training.guard import MAD_TO_SIGMA
 from headwater.training.incident_page import page
 from headwater.training.run import Run
+from headwater.training.telemetry import finite
 
 Loss = Callable[[Network, Batch], torch.Tensor]
 Tell = Callable[[str, dict[str, Any]], None]  # an event and its report: alerts.py
@@ -41,6 +42,7 @@ FOLDER = "incidents"
 STANDS_OUT, ROW_FLOOR, FEWEST_ROWS = 5.0, 0.2, 4
 BEGINNING = 200  # characters of a document's text
 DESCRIBED = 20  # documents of a report of which more than the id is told
+DIGITS = 6
 REMEMBERED = 32  # steps before, of which losses and norms are told
 
 
@@ -96,9 +98,9 @@ class Incidents:
     def refused(self, run: Run, batch: Batch, reason: str, norm: float) -> None:
         """Step `run.step`, which read the batch before `run.place`, was refused."""
         guard, place = run.guard, run.place - 1
-        refusal = Refusal(run.step, place, reason, run.loss, _finite(norm), self.data.documents(place))
+        refusal = Refusal(run.step, place, reason, run.loss, finite(norm, DIGITS), self.data.documents(place))
         losses = row_losses(run.network, batch, self.loss)
-        refusal.rows = [_finite(loss) for loss in losses]
+        refusal.rows = [finite(loss, DIGITS) for loss in losses]
         refusal.stood_out = standing_out(losses)
         if isinstance(self.data, ByRow) and refusal.stood_out:
             refusal.suspects = _suspects(self.data.row_documents(place), refusal.stood_out)
@@ -254,8 +256,3 @@ def _begun(known: dict[str, str]) -> dict[str, str]:
 
 def _count(ids: Sequence[str]) -> str:
     return f"document {ids[0]}" if len(ids) == 1 else f"{len(ids):,} documents"
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN; null says that there was no number."""
-    return round(value, 6) if math.isfinite(value) else None

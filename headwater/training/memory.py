@@ -18,16 +18,16 @@ import contextlib
 import ctypes
 import gc
 import math
+import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from headwater.core.artifact import Work
 from headwater.core.errors import HeadwaterError
-from headwater.core.hardware import memory_bytes, peak_memory_bytes, reset_peak_memory, resident_bytes
+from headwater.core.hardware import available_bytes, data_bytes, memory_bytes, peak_memory_bytes, reset_peak_memory, resident_bytes
 from headwater.model.network import Network
 from headwater.model.recompute import without_trace
 from headwater.parallel.group import Group
@@ -171,15 +171,12 @@ def _tried(network: Network, loss: Loss, batch: Batch, precision: Precision, lim
 @contextlib.contextmanager
 def _no_more_than(limit: int) -> Iterator[None]:
     """Let the process's data grow by `limit` bytes and some slack at most (Linux; elsewhere by whatever it can)."""
-    try:
-        import resource
-
-        data = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))
-    except (ImportError, OSError, StopIteration):
+    data = data_bytes()
+    if data is None:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (data * 1024 + limit + SLACK, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (data + limit + SLACK, hard))
     try:
         yield
     finally:
@@ -201,10 +198,8 @@ def _held() -> int:
 def _free() -> int:
     """Memory that this process could still take."""
     left = memory_bytes() - _held()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        left = min(left, next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
-    return left
+    available = available_bytes()
+    return left if available is None else min(left, available)
 
 
 def _give_back() -> None:

@@ -30,7 +30,7 @@ from headwater.training.precision import autocast
 from headwater.training.ramp import Size
 from headwater.training.run import Decided, Run
 from headwater.training.schedule import rate_at
-from headwater.training.telemetry import Telemetry, Told
+from headwater.training.telemetry import Telemetry, Told, finite
 
 Loss = Callable[[Network, Batch], torch.Tensor]  # weighted sum over a (micro-)batch, in nats
 
@@ -89,7 +89,7 @@ def step(run: Run, config: Training, by: Means, bar: Bar) -> None:
     run.step += 1
     run.place += 1
     run.tokens += batch.size
-    run.loss = _finite(loss)
+    run.loss = finite(loss)
     run.average.note(run.step, applied=reason is None)
     by.integrity.note(run)
     _tell(run, config, by, reason, norm, config.optimizer.lr * share)
@@ -123,11 +123,11 @@ def _tell(run: Run, config: Training, by: Means, reason: str | None, norm: float
     figures = by.told.take() if by.told is not None else {}
     if reason is not None:
         documents = by.data.documents(run.place - 1)
-        by.telemetry.metric("incident", run.step, reason=reason, loss=run.loss, grad_norm=_finite(norm), documents=documents)
+        by.telemetry.metric("incident", run.step, reason=reason, loss=run.loss, grad_norm=finite(norm), documents=documents)
     if run.step % config.log_every == 0 or run.step == config.steps:
         if figures:
             by.telemetry.metric("experts", run.step, **figures)
-        by.telemetry.metric("train", run.step, tokens=run.tokens, loss=run.loss, lr=rate, grad_norm=_finite(norm))
+        by.telemetry.metric("train", run.step, tokens=run.tokens, loss=run.loss, lr=rate, grad_norm=finite(norm))
 
 
 def _since(started: float) -> float:
@@ -148,8 +148,3 @@ def _share(run: Run, config: Training, tokens: int) -> float:
         return share
     risen = min(1.0, (run.step - run.rolled_to + 1) / (config.guard.rewarm + 1))
     return share * risen * config.guard.lower**run.rollbacks
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN; null says that there was no number."""
-    return value if abs(value) < float("inf") else None

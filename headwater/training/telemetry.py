@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -204,3 +205,10 @@ def _tensorboard(folder: Path, step: int) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder), purge_step=step)
+
+
+def finite(value: float, digits: int | None = None) -> float | None:
+    """JSON has no NaN; null says that there was no number."""
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else round(value, digits)

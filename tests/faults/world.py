@@ -22,7 +22,7 @@ from headwater.model.network import Network
 from headwater.objectives.causal import causal_rows
 from headwater.tokens.batch import Batch
 from headwater.training.config import AdamW, Cosine, GuardConfig, Training
-from headwater.training.loop import Trained, train
+from headwater.training.loop import Data, Trained, train
 from headwater.training.loss import token_loss
 
 ROWS = 8
@@ -76,7 +76,7 @@ class Counting:
         return {id: {"source": "counting", "text": f"the text of {id}"} for id in ids}
 
 
-def run(folder: Path, data: Counting, config: Training = CONFIG, network: Network | None = None, **means: Any) -> tuple[Network, Trained]:
+def run(folder: Path, data: Data, config: Training = CONFIG, network: Network | None = None, **means: Any) -> tuple[Network, Trained]:
     """Train in `folder`, or go on there."""
     network = SHAPE.build(1) if network is None else network
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,19 +19,9 @@ from headwater.parallel.group import Group
 from headwater.training.checkpoint import Checkpoints
 from headwater.training.checkpoint_config import CheckpointConfig
 from headwater.training.checkpoint_files import Parts
+from tests.heard import Heard
 
 MODEL = {"embedding.weight": (5, 3), "norm.scale": (3,)}
-
-
-class Heard(Reporter):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def say(self, message: str, **fields: Any) -> None:
-        self.lines.append(message)
 
 
 def parts(value: float) -> Parts:

@@ -18,17 +18,14 @@ import torch
 from headwater.core.artifact import Work
 from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
-from headwater.model.config import ModelConfig
 from headwater.model.network import Network
 from headwater.objectives.causal import causal_rows
 from headwater.tokens.batch import Batch
 from headwater.training.config import (
     EMA,
     SGD,
-    AdamW,
     Constant,
     Cosine,
-    GuardConfig,
     LastSteps,
     Lion,
     Muon,
@@ -43,12 +40,7 @@ from headwater.training.loop import Trained, train
 from headwater.training.loss import token_loss
 from headwater.training.ramp import size_at
 from headwater.training.schedule import rate_at
-
-SHAPE = ModelConfig(layers=2, width=32, heads=2, context=16, dropout=0.1, vocab_size=50)
-CONFIG = Training(
-    steps=30, batch_size=8, schedule=Cosine(warmup=5), optimizer=AdamW(lr=1e-2), precision="fp32", log_every=1, validate_every=10,
-    sample_every=15, checkpoint_every=7, guard=GuardConfig(warmup=8),
-)  # fmt: skip
+from tests.faults.world import CONFIG, SHAPE, bits, run
 
 
 class Counting:
@@ -76,22 +68,6 @@ class Counting:
 
     def documents(self, step: int) -> list[str]:
         return [f"document-{step}"]
-
-
-def run(folder: Path, data: Counting, config: Training = CONFIG, network: Network | None = None) -> tuple[Network, Trained]:
-    network = SHAPE.build(1) if network is None else network
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def validate() -> dict[str, Any]:
-        batch = Counting().batch(10_000)
-        return {"bits_per_byte": float(token_loss(network, batch)) / batch.weight}
-
-    work = Work(folder, {}, seed=3, report=Reporter())
-    return network, train(network, data, token_loss, config, work=work, name="test", validate=validate, sample=lambda: [("p", "t")])
-
-
-def bits(network: Network) -> dict[str, bytes]:
-    return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}
 
 
 @pytest.fixture(scope="module")

@@ -6,27 +6,17 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from headwater.core.progress import Reporter
 from headwater.model.config import ModelConfig
 from headwater.model.network import Network
 from headwater.training.profile import Profiler
 from headwater.training.watch_config import ProfileConfig
+from tests.heard import Heard
 
 SHAPE = ModelConfig(layers=2, width=32, heads=2, context=16, vocab_size=50)
-
-
-class Heard(Reporter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def say(self, message: str, **fields: Any) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture

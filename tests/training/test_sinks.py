@@ -20,17 +20,9 @@ from headwater.core.progress import Reporter
 from headwater.training import sinks
 from headwater.training.sinks import About, Sinks, check
 from headwater.training.watch_config import MLflow, Trackio, WandB
+from tests.heard import Heard
 
 SETTINGS = {"steps": 30, "optimizer": {"kind": "adamw", "lr": 0.01}}
-
-
-class Heard(Reporter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def say(self, message: str, **fields: Any) -> None:
-        self.lines.append(message)
 
 
 class Package:
