@@ -5,8 +5,8 @@
     python benchmarks/presets.py gpt3 t5    these
 
 A row is one recipe with `--scale tiny`: nats per target held out at the end, what one would lose on the same targets who has counted
-the targets of the training text and knows nothing else (their unigram entropy), parameters, tokens per second, seconds of training. The
-last line is one JSON object: `ours` and `peer` are the medians of the losses and of the entropies; ratio > 1 means that less than
+the targets of the training text and knows nothing else, parameters, tokens per second, seconds of training. The
+last line is one JSON object: `ours` and `peer` are the medians of both losses; ratio > 1 means that less than
 frequencies is left.
 """
 
@@ -51,14 +51,14 @@ def train(name: str, more: list[str]) -> dict[str, Any]:
     last = [row for row in rows if row["kind"] == "validation"][-1]
     first = next(row for row in rows if row["kind"] == "validation")
     manifest = json.loads((workspace / "pretrain" / "manifest.json").read_text())
-    entropy = last.get("unigram_entropy") or entropy_of(workspace)
+    entropy = last.get("unigram_loss") or entropy_of(workspace)
     return {
         "name": name,
         "objective": manifest["metrics"]["objective"],
         "parameters": manifest["metrics"]["parameters"],
         "at_first": first["loss"],
         "loss": last["loss"],
-        "unigram_entropy": entropy,
+        "unigram_loss": entropy,
         "tokens_per_second": round(statistics.median(row["tokens_per_second"] for row in timing)),
         "seconds": round(sum(row["seconds"] for row in timing)),
     }
@@ -91,12 +91,12 @@ def main() -> None:
     for name in names:
         row = train(name, more)
         rows.append(row)
-        losses = f"{row['at_first']:.2f} | {row['loss']:.3f} | {row['unigram_entropy']:.3f}"
+        losses = f"{row['at_first']:.2f} | {row['loss']:.3f} | {row['unigram_loss']:.3f}"
         speed = f"{row['tokens_per_second']:,} | {row['seconds']}"
         print(f"| {name} | {row['objective']} | {row['parameters']:,} | {losses} | {speed} |", flush=True)
         assert row["loss"] < row["at_first"], f"{name} learned nothing"
-    ours, peer = statistics.median(row["loss"] for row in rows), statistics.median(row["unigram_entropy"] for row in rows)
-    ratios = [row["unigram_entropy"] / row["loss"] for row in rows]
+    ours, peer = statistics.median(row["loss"] for row in rows), statistics.median(row["unigram_loss"] for row in rows)
+    ratios = [row["unigram_loss"] / row["loss"] for row in rows]
     figures = {"ours": round(ours, 4), "peer": round(peer, 4), "unit": "nats a target", "ratio": round(statistics.median(ratios), 3)}
     spread = [round(min(ratios), 3), round(max(ratios), 3)]
     print(json.dumps({"name": "presets", **figures, "seeds": 1, "spread": spread, "rows": rows, "machine": machine()}))

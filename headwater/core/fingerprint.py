@@ -23,7 +23,7 @@ SILENT = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
         *("core.errors", "core.progress", "core.hardware", "core.artifact", "core.fingerprint", "core.peak", "core.energy"),
-        *("training.sinks", "training.watch_config"),
+        *("training.sinks", "training.alerts", "training.watch_config"),
     )
 )
 # Import names whose distribution is called otherwise.

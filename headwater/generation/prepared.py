@@ -114,10 +114,7 @@ class Prepared:
             x_BD = block(layer, x_BD, frame, added[layer % len(added)], slots)
         if network.stack.norm is not None:
             x_BD = network.stack.norm(x_BD)
-        if self.head is None:
-            return network.head(x_BD)
-        logits_BV, softcap = self.head(x_BD).float(), self.output.softcap
-        return logits_BV if softcap is None else softcap * torch.tanh(logits_BV / softcap)
+        return network.head(x_BD) if self.head is None else self.output.bent(self.head(x_BD))
 
 
 class Step:

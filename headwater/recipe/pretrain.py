@@ -146,7 +146,7 @@ def _micro(config: Pretrain) -> int:
 def _said(figures: dict[str, Any]) -> str:
     if "bits_per_byte" in figures:
         return f"{figures['bits_per_byte']:.3f} bits/byte held out"
-    return f"{figures['loss']:.3f} nats a target held out (knowing frequencies alone: {figures['unigram_entropy']:.3f})"
+    return f"{figures['loss']:.3f} nats a target held out (knowing frequencies alone: {figures['unigram_loss']:.3f})"
 
 
 def _of_text(network: Network, shards: Shards, config: Pretrain) -> dict[str, Any]:
@@ -169,5 +169,5 @@ def _of_rows(network: Network, batches: list[Batch], config: Pretrain, counting:
     """Nats per target of the fixed held-out rows, beside what `counting` targets would give."""
     with autocast(resolve(config.precision)):
         loss, follows = mean_loss(network, batches), follows_rate(network, batches)
-    figures = {"loss": round(loss, 6), "unigram_entropy": round(counting, 6)}
+    figures = {"loss": round(loss, 6), "unigram_loss": round(counting, 6)}
     return figures if follows is None else {**figures, "next_sentence": round(follows, 4)}

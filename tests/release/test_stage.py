@@ -124,7 +124,7 @@ def test_an_architecture_without_a_family_says_so(tmp_path: Path) -> None:
 )
 def test_the_card_says_how_each_is_opened(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:
     model = saved(tmp_path, ModelConfig.model_validate({**SHAPE.model_dump(exclude={"kv_heads"}), **changes}))
-    metrics = {"tokens": 1000, "epochs": 1.0, "validation": {"loss": 2.5, "unigram_entropy": 3.0}}
+    metrics = {"tokens": 1000, "epochs": 1.0, "validation": {"loss": 2.5, "unigram_loss": 3.0}}
     nothing: dict[str, Any] = {"inputs": {}, "config": {}, "user_files": {}, "code": {}, "files": {}}
     manifest = Manifest(stage="pretrain", fingerprint="f", content="c", metrics=metrics, key_figure="", **nothing)
     source = Artifact(tmp_path, manifest)

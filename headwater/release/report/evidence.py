@@ -99,7 +99,7 @@ class Row(Shape):
     lr: float | None = None
     grad_norm: float | None = None
     bits_per_byte: float | None = None
-    unigram_entropy: float | None = None
+    unigram_loss: float | None = None
     by_language: dict[str, float] = {}
     reason: str = ""
     documents: list[str] = []

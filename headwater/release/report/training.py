@@ -102,7 +102,7 @@ def _lead(train: list[Row], validation: list[Row], incidents: list[Row], stage: 
         key = "validation_lead" if len(measured) > 1 else "validation_once"
         said.append(words(key, first=words.figure(measured[0], 3), last=words.figure(measured[-1], 3)))
     elif stage.name != "finetune" and (nats := [row.loss for row in validation if row.loss is not None]):
-        entropy = validation[-1].unigram_entropy
+        entropy = validation[-1].unigram_loss
         said.append(words("targets_lead", first=words.figure(nats[0], 3), last=words.figure(nats[-1], 3)))
         if entropy is not None:
             said.append(words("targets_entropy", entropy=words.figure(entropy, 3)))
@@ -167,8 +167,8 @@ def _targets(rows: list[Row], words: Words) -> dict[str, dict[str, Any]]:
     figure = charts.lines(
         [charts.curve(points, words("all"), charts.series(0), width=2.5, markers=True)], y=words("axis_nats"), words=words
     )
-    if (entropy := rows[-1].unigram_entropy) is not None:
-        charts.level(figure, entropy, words("unigram_entropy"))
+    if (entropy := rows[-1].unigram_loss) is not None:
+        charts.level(figure, entropy, words("unigram_loss"))
     return {"targets": charts.as_data(figure)}
 
 

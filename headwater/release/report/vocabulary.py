@@ -195,7 +195,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "validation_once": ("Held-out text stands at {last} bits per byte.", "留出文本为每字节 {last} 比特。"),
     "targets_lead": ("Held-out targets went from {first} to {last} nats each.", "留出目标由每个 {first} nats 变为 {last}。"),
     "targets_entropy": ("Knowing their frequencies alone would give {entropy}.", "只知道它们的频率则为 {entropy}。"),
-    "unigram_entropy": ("Knowing frequencies alone", "只知道频率"),
+    "unigram_loss": ("Knowing frequencies alone", "只知道频率"),
     "axis_nats": ("Nats per target", "每个目标的 nats"),
     "guard_lead": ("The guard refused {steps}.", "守卫拒绝了 {steps}。"),
     "guard_quiet": ("The guard had nothing to refuse.", "守卫未拒绝任何一步。"),

@@ -235,7 +235,7 @@ IN_NATS = {
 def test_an_objective_that_is_not_plain_texts_has_its_nats_beside_frequencies(fresh: Workspace, lang: str) -> None:
     path = fresh.root / "pretrain/metrics.jsonl"
     rows = [row for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()) if row["kind"] != "validation"]
-    rows += [{"kind": "validation", "step": step, "loss": loss, "unigram_entropy": 6.0} for step, loss in ((0, 9.0), (100, 5.0))]
+    rows += [{"kind": "validation", "step": step, "loss": loss, "unigram_loss": 6.0} for step, loss in ((0, 9.0), (100, 5.0))]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     page = Page(write_report(fresh, fresh.root / "report.html", lang))
     figures = json.loads(page.scripts[1])["figures"]
