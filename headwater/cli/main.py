@@ -16,6 +16,7 @@ import typer
 from headwater import __version__
 from headwater.cli.ending import INTERRUPTED, ended_by
 from headwater.core.errors import HeadwaterError
+from headwater.parallel.launch import leave
 
 if TYPE_CHECKING:
     from headwater.core.artifact import Workspace
@@ -365,5 +366,5 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
-        sys.exit(ended_by(error))
-    sys.exit(code if isinstance(code, int) else 0)
+        leave(ended_by(error))
+    leave(code if isinstance(code, int) else 0)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from headwater.core.errors import HeadwaterError
 
@@ -98,6 +99,20 @@ def leave_node() -> None:
     """
     if launched() and "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("GROUP_WORLD_SIZE", "1")) > 1:
         os.kill(os.getppid(), signal.SIGTERM)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with an exit code.
+
+    One of several ends without finalizing the interpreter: a thread of gloo that then still frees a tensor would find no interpreter,
+    and abort ("terminate called without an active exception").
+    """
+    if not launched():
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 def say_once(say: Callable[[], None]) -> None:

@@ -167,7 +167,7 @@ def test_a_checkpoint_of_another_model(small_world: Path, river: Path, tmp_path:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loop, "step", step)
-            CliRunner().invoke(app, [*whole, *words])
+            CliRunner().invoke(app, [*whole, *words, "pretrain.checkpoints.asynchronous=false"])
         (folder,) = set((workspace / "artifacts").glob("pretrain-*.partial")) - before
         return folder
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from headwater.parallel.group import Group, current
@@ -56,3 +59,14 @@ def test_only_a_lost_connection_is_a_lost_peer(environment: pytest.MonkeyPatch) 
     assert is_lost_peer(lost)
     assert not is_lost_peer(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_lost_peer(KeyError("gloo"))
+
+
+@pytest.mark.parametrize(("code", "ending"), [("0", 0), ("2", 2)])
+def test_one_of_several_ends_without_finalizing(environment: pytest.MonkeyPatch, code: str, ending: int) -> None:
+    """What would abort while the interpreter is taken down does not: its exit code and its words stand."""
+    script = f"import atexit, os; from headwater.parallel.launch import leave; atexit.register(os.abort); print('said'); leave({code})"
+    launch(environment)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (ending, "said\n")
+    environment.delenv("RANK")
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60).returncode < 0  # alone: taken down in order
