@@ -325,13 +325,13 @@ def profile() -> None:
 
         class Profiled(Rows):
             def batch(self, step: int) -> Batch:
-                if step == 2:
+                if step == 4:  # by then every page that a step needs is there
                     profiler.start()
-                elif step == 3:
+                elif step == 5:
                     profiler.stop()
                 return super().batch(step)
 
-        trained(ModelConfig.model_validate(SAID).build(0), Profiled(file), 4, Path(temporary) / "ours")
+        trained(ModelConfig.model_validate(SAID).build(0), Profiled(file), 6, Path(temporary) / "ours")
     print(
         profiler.key_averages(group_by_input_shape=True).table(
             sort_by="self_cpu_time_total", row_limit=45, max_name_column_width=40, max_shapes_column_width=60

@@ -38,7 +38,7 @@ from headwater.tokens.masks import Causal, Full, Mask, Places
 
 # Scores computed at once in the backward pass (4 MB of bf16): at 16 x 256, pieces of 2, 4 and 8 rows of 6 heads (2^18.6 scores a
 # row) took 22.8, 18.4 and 21.5 ms.
-SCORES_AT_ONCE = 1 << 21
+SCORES_AT_ONCE = 1 << 22
 LONGEST_RECOMPUTED = 512
 
 
@@ -151,7 +151,7 @@ class _Recomputed(torch.autograd.Function):
         (grad_BHTK,) = grads
         saved = ctx.saved_tensors  # read once: a block whose activations are made anew hands them out once
         B, H, T, _ = grad_BHTK.shape
-        rows = max(1, SCORES_AT_ONCE // (H * T * saved[1].shape[2]))
+        rows = _even(B, SCORES_AT_ONCE // (H * T * saved[1].shape[2]))
         learns_bias = ctx.needs_input_grad[3]
         if ctx.scores.softcap is None and not learns_bias:
             q_BHTK, k_BJSK, v_BJSK = saved
@@ -197,21 +197,27 @@ def _gradients(
     G = H // J
     grad_q, grad_k, grad_v = (torch.empty_like(x.transpose(1, 2), memory_format=torch.contiguous_format) for x in (q_BHTK, k_BJSK, v_BJSK))
     weight_NGS, change_NGS = (q_BHTK.new_empty(min(rows, B) * J, G * T, S) for _ in range(2))
+    same = _added(mask, q_BHTK, k_BJSK) if mask.bias_BHTS is None and mask.allowed_B1TS is None else None
     for start in range(0, B, rows):
         piece = slice(start, start + rows)
         few = q_BHTK[piece].shape[0]
-        q_NGK = torch.mul(q_BHTK[piece], scale, out=q_BHTK.new_empty(few, H, T, K)).view(-1, G * T, K)
-        grad_NGK = grad_BHTK[piece].reshape(-1, G * T, K)
+        q_NGK, grad_NGK = (x[piece].reshape(-1, G * T, K) for x in (q_BHTK, grad_BHTK))
         k_NSK, v_NSK = (x[piece].reshape(-1, S, K) for x in (k_BJSK, v_BJSK))
         p_NGS, ds_NGS = weight_NGS[: len(k_NSK)], change_NGS[: len(k_NSK)]
-        torch.baddbmm(_added(_rows_of(mask, piece), q_BHTK[piece], k_BJSK), q_NGK, k_NSK.transpose(1, 2), out=p_NGS)
+        added = _added(_rows_of(mask, piece), q_BHTK[piece], k_BJSK) if same is None else same
+        torch.baddbmm(added, q_NGK, k_NSK.transpose(1, 2), alpha=scale, out=p_NGS)
         torch.softmax(p_NGS, dim=-1, out=p_NGS)
         torch.bmm(grad_NGK, v_NSK.transpose(1, 2), out=ds_NGS)
         torch.ops.aten._softmax_backward_data.out(ds_NGS, p_NGS, -1, p_NGS.dtype, grad_input=ds_NGS)
         grad_v[piece] = (p_NGS.transpose(1, 2) @ grad_NGK).view(few, J, S, K).transpose(1, 2)
-        grad_q[piece] = (ds_NGS @ k_NSK).mul_(scale).view(few, H, T, K).transpose(1, 2)
-        grad_k[piece] = (ds_NGS.transpose(1, 2) @ q_NGK).view(few, J, S, K).transpose(1, 2)
+        torch.mul((ds_NGS @ k_NSK).view(few, H, T, K).transpose(1, 2), scale, out=grad_q[piece])
+        torch.mul((ds_NGS.transpose(1, 2) @ q_NGK).view(few, J, S, K).transpose(1, 2), scale, out=grad_k[piece])
     return grad_q.transpose(1, 2), grad_k.transpose(1, 2), grad_v.transpose(1, 2)
+
+
+def _even(rows: int, most: int) -> int:
+    """Rows of a piece, where all pieces have as many (the last one rather fewer) and none more than `most`."""
+    return -(-rows // -(-rows // max(1, most)))
 
 
 def _rows_of(mask: Lowered, rows: slice) -> Lowered:

@@ -22,6 +22,7 @@ Legend: B batch, T time, I features in, O features out, N positions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -67,11 +68,17 @@ class _Products(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_BTI: torch.Tensor, *parts: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         weights = [part for part in parts[::2] if part is not None]
-        casts = [weight_OI.to(x_BTI.dtype) for weight_OI in weights]
-        ctx.save_for_backward(x_BTI, *casts)
+        biases = [bias_O for bias_O in parts[1::2] if bias_O is not None]
+        widths = [len(weight_OI) for weight_OI in weights]
         ctx.dtypes = [weight_OI.dtype for weight_OI in weights]
-        biases = (None if bias_O is None else bias_O.to(x_BTI.dtype) for bias_O in parts[1::2])
-        return tuple(_product(x_BTI, cast_OI, bias_O) for cast_OI, bias_O in zip(casts, biases, strict=True))
+        if biases and len(biases) < len(weights):
+            casts = [weight_OI.to(x_BTI.dtype) for weight_OI in weights]
+            ctx.save_for_backward(x_BTI, *casts)
+            return tuple(_product(x_BTI, cast_OI, bias_O) for cast_OI, bias_O in zip(casts, parts[1::2], strict=True))
+        cast_OI = _together(weights, x_BTI.dtype)
+        ctx.save_for_backward(x_BTI, *cast_OI.split(widths))
+        y_BTO = _product(x_BTI, cast_OI, _together(biases, x_BTI.dtype) if biases else None)
+        return y_BTO.split(widths, dim=-1) if len(widths) > 1 else (y_BTO,)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -86,6 +93,14 @@ class _Products(torch.autograd.Function):
             found.append(_of_weight(grad_NO, x_NI).to(dtype) if ctx.needs_input_grad[1 + 2 * place] else None)
             found.append(grad_NO.sum(dim=0, dtype=dtype) if ctx.needs_input_grad[2 + 2 * place] else None)
         return None if sum_NI is None else sum_NI.view(x_BTI.shape), *found
+
+
+def _together(parts: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+    """Below each other, in another dtype."""
+    out = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:], dtype=dtype)
+    for part, place in zip(parts, out.split([len(part) for part in parts]), strict=True):
+        place.copy_(part)
+    return out
 
 
 def _product(x_BTI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
