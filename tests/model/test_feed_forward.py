@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from headwater.model.feed_forward import GatedUnit, PlainUnit, build_dense, build_feed_forward
+from headwater.model.feed_forward import GatedUnit, PlainUnit, activation, build_dense, build_feed_forward
 from headwater.model.moe import Experts
 from headwater.model.parts import Gated, Plain
 from tests.model.conftest import tiny
@@ -54,6 +54,19 @@ def test_each_kind_is_its_formula(kind: str, biases: bool) -> None:
     h = FORMULAS[kind](linear(part.gate, X)) * linear(part.up, X) if isinstance(part, GatedUnit) else FORMULAS[kind](linear(part.up, X))
     torch.testing.assert_close(part(X), linear(part.down, h), atol=1e-9, rtol=1e-9)
     assert isinstance(part, GatedUnit if name.endswith("glu") else PlainUnit)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_of_squared_relu_is_torchs_own(dtype: torch.dtype) -> None:
+    """Bit for bit, and the function is the same with and without it."""
+    f = activation(Plain(kind="relu2"))
+    x, grad = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x[0], ours, theirs = 0, x.clone().requires_grad_(), x.clone().requires_grad_()
+    for out in (y := f(ours), torch.relu(theirs).square()):
+        out.backward(grad)
+    assert ours.grad is not None and theirs.grad is not None
+    assert torch.equal(ours.grad, theirs.grad)
+    assert torch.equal(y, f(x)) and torch.equal(y, torch.relu(x).square())
 
 
 def test_default_widths() -> None:
