@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from headwater.core.artifact import Work
+from headwater.core.progress import Bar
 from headwater.model.network import Network
 from headwater.parallel.group import Group, current
 from headwater.training import memory
@@ -30,7 +31,7 @@ from headwater.training.guard import Guard, LostError
 from headwater.training.incidents import Incidents
 from headwater.training.integrity import FlippedError, Integrity, reload
 from headwater.training.interrupts import Interrupts
-from headwater.training.keeping import Keeping, identity
+from headwater.training.keeping import Keeping, State, identity
 from headwater.training.optimizer import Optimizers
 from headwater.training.precision import resolve
 from headwater.training.ramp import Sizes
@@ -113,71 +114,11 @@ def train(
     incidents = Incidents(work, name, data, loss, group.leads, alerts.told)
     by = Means(data, loss, decided, work.seed, group, telemetry, integrity, incidents, told)
 
-    def look() -> None:
-        """Figures of held-out data, written down."""
-        with telemetry.span("validation"), _evaluating(run, group, network):
-            run.validation = group.told(validate)
-            run.best.note(run.step, run.validation, run.network.state_dict())
-        telemetry.metric("validation", run.step, **run.validation)
-
-    def speak() -> None:
-        with _evaluating(run, group, network):
-            for prompt, text in sample() if group.leads else ():
-                telemetry.sample(run.step, prompt, text)
-
+    course = _Course(run, network, work, name, group, by, decided, keeping, checkpoints, steering, validate, sample)
     try:
         limit = config.checkpoints.time_limit
         with Interrupts(limit) as interrupts, alerts, checkpoints, work.report.bar(name, config.steps, "steps", done=run.step) as bar:
-            if run.step == 0:
-                look()
-            keeping.begin(kept(run, telemetry.lengths(), decided))
-            integrity.note(run)
-            integrity.taken(keeping.held)
-            incidents.cut(run)
-            due = False
-            while run.step < config.steps and not run.best.exhausted:
-                held = steering.before(run, telemetry)
-                config, due, bar.total = held.config, due or "save" in held.do, held.config.steps
-                if "validate" in held.do:
-                    look()
-                if "sample" in held.do:
-                    speak()
-                try:
-                    step(run, config, by, bar)
-                except LostError as lost:
-                    integrity.sound()
-                    roll_back(run, keeping, config.guard, lost, work, name, telemetry, bar, incidents)
-                    integrity.note(run)
-                    continue
-                except FlippedError as flipped:
-                    due = reload(run, integrity, keeping.newest, flipped, work, name, telemetry, bar, incidents)
-                    continue
-                if run.step == config.steps or run.step % config.parallel.check_every == 0:
-                    group.verify(run.network, run.step, run.figures())
-                if run.step == config.steps or run.step % config.validate_every == 0:
-                    look()
-                    figure = config.stopping.figure
-                    bar.advance(0, **{figure.replace("_per_", "/"): run.validation[figure]})
-                last = run.step == config.steps or run.best.exhausted
-                if last or run.step % config.sample_every == 0:
-                    speak()
-                stop = group.any(interrupts.requested or STOP in held.do)
-                due = due or stop or last
-                checkpoints.settle()
-                if keeping.due(config, must=due):
-                    try:
-                        integrity.check(run)
-                    except FlippedError as flipped:
-                        due = reload(run, integrity, keeping.newest, flipped, work, name, telemetry, bar, incidents)
-                        continue
-                    if keeping.keep(config, kept(run, telemetry.lengths(), decided), last=last, must=due):
-                        integrity.taken(keeping.held)
-                    due = False
-                if stop:
-                    checkpoints.settle(wait=True)
-                    reason = interrupts.reason or "it was asked to stop"
-                    work.report.say(f"{name}: {reason}; step {keeping.kept or 0:,} of {config.steps:,} is kept", stage=name, step=run.step)
-                    raise KeyboardInterrupt
+            config = course.followed(config, interrupts, bar)
             alerts.tell("done", f"{name} is done after {run.step:,} steps ({work.path})", step=run.step, figures=run.validation)
     finally:
         telemetry.close()
@@ -185,6 +126,122 @@ def train(
     done = _finish(run, config, frozen)
     group.gather(run.network, network)
     return done
+
+
+@dataclass
+class _Course:
+    """A run from where it stands to its last step, and what happens between two of its steps."""
+
+    run: Run
+    network: Network  # the plain one, of which `run.network` may be a shard
+    work: Work
+    name: str
+    group: Group
+    by: Means
+    decided: Decided
+    keeping: Keeping
+    checkpoints: Checkpoints
+    steering: Steering
+    validate: Validate
+    sample: Sample
+    due: bool = False  # a checkpoint, as soon as the weights are known to be sound
+    stop: bool = False
+
+    def followed(self, config: Training, interrupts: Interrupts, bar: Bar) -> Training:
+        """The config that it ended with. Raises KeyboardInterrupt when it was stopped before its end, and all is kept."""
+        run, telemetry, integrity = self.run, self.by.telemetry, self.by.integrity
+        if run.step == 0:
+            self._look()
+        self.keeping.begin(self._all())
+        integrity.note(run)
+        integrity.taken(self.keeping.held)
+        self.by.incidents.cut(run)
+        while run.step < config.steps and not run.best.exhausted:
+            held = self.steering.before(run, telemetry)
+            config, bar.total = held.config, held.config.steps
+            self.due, self.stop = self.due or "save" in held.do, self.stop or STOP in held.do
+            if "validate" in held.do:
+                self._look()
+            if "sample" in held.do:
+                self._speak()
+            if not self._stepped(config, bar):
+                continue
+            last = self._looked(config, bar)
+            self.stop = self.group.any(self.stop or interrupts.requested)
+            self.due = self.due or self.stop or last
+            self.checkpoints.settle()
+            if self._kept(config, bar, last=last) and self.stop:
+                self._leave(config, interrupts.reason or "it was asked to stop")
+        return config
+
+    def _stepped(self, config: Training, bar: Bar) -> bool:
+        """Whether there was a step; else the run was taken back."""
+        run, by = self.run, self.by
+        try:
+            step(run, config, by, bar)
+        except LostError as lost:
+            by.integrity.sound()
+            roll_back(run, self.keeping, config.guard, lost, self.work, self.name, by.telemetry, bar, by.incidents)
+            by.integrity.note(run)
+            return False
+        except FlippedError as flipped:
+            self._reload(flipped, bar)
+            return False
+        return True
+
+    def _looked(self, config: Training, bar: Bar) -> bool:
+        """What the config wants looked at after this step; whether it was the last."""
+        run = self.run
+        if run.step == config.steps or run.step % config.parallel.check_every == 0:
+            self.group.verify(run.network, run.step, run.figures())
+        if run.step == config.steps or run.step % config.validate_every == 0:
+            self._look()
+            figure = config.stopping.figure
+            bar.advance(0, **{figure.replace("_per_", "/"): run.validation[figure]})
+        last = run.step == config.steps or run.best.exhausted
+        if last or run.step % config.sample_every == 0:
+            self._speak()
+        return last
+
+    def _kept(self, config: Training, bar: Bar, *, last: bool) -> bool:
+        """Whether all that had to be kept after this step is; else the weights were not sound, and the run was taken back."""
+        if not self.keeping.due(config, must=self.due):
+            return True
+        try:
+            self.by.integrity.check(self.run)
+        except FlippedError as flipped:
+            self._reload(flipped, bar)
+            return False
+        if self.keeping.keep(config, self._all(), last=last, must=self.due):
+            self.by.integrity.taken(self.keeping.held)
+        self.due = False
+        return True
+
+    def _leave(self, config: Training, reason: str) -> None:
+        self.checkpoints.settle(wait=True)
+        said = f"{self.name}: {reason}; step {self.keeping.kept or 0:,} of {config.steps:,} is kept"
+        self.work.report.say(said, stage=self.name, step=self.run.step)
+        raise KeyboardInterrupt
+
+    def _reload(self, flipped: FlippedError, bar: Bar) -> None:
+        by = self.by
+        self.due = reload(self.run, by.integrity, self.keeping.newest, flipped, self.work, self.name, by.telemetry, bar, by.incidents)
+
+    def _all(self) -> State:
+        return kept(self.run, self.by.telemetry.lengths(), self.decided)
+
+    def _look(self) -> None:
+        """Figures of held-out data, written down."""
+        run, telemetry = self.run, self.by.telemetry
+        with telemetry.span("validation"), _evaluating(run, self.group, self.network):
+            run.validation = self.group.told(self.validate)
+            run.best.note(run.step, run.validation, run.network.state_dict())
+        telemetry.metric("validation", run.step, **run.validation)
+
+    def _speak(self) -> None:
+        with _evaluating(self.run, self.group, self.network):
+            for prompt, text in self.sample() if self.group.leads else ():
+                self.by.telemetry.sample(self.run.step, prompt, text)
 
 
 def _fast(network: Network, config: Training, work: Work) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from headwater.release.report import charts, telemetry
+from headwater.release.report import charts, interventions, telemetry
 from headwater.release.report.corpus import documents
 from headwater.release.report.evidence import Row, Sample, Shape, Stage, Stages
 from headwater.release.report.palette import LIGHT
@@ -42,6 +42,8 @@ def section(stages: Stages, name: str, words: Words, ngram: tuple[int, float] | 
         "name": name,
         "charts": [f"{name}-{key}" for key in figures],
         "incidents": [_incident(row, number, found) for number, row in enumerate(incidents, 1)],
+        "measures": interventions.measures(stage, words),
+        "changes": interventions.changes(stage, words),
         "validation": validation,
         "languages": sorted({code for row in validation for code in row.by_language}),
     }

@@ -10,6 +10,26 @@ TRAINING: dict[str, tuple[str, str]] = {
     "wait_lead": (", waiting for data {share} of the time", "，等待数据占用时间的 {share}"),
     "energy_lead": (", and the machine used {energy} kWh", "，机器耗电 {energy} 千瓦时"),
     "rollbacks_lead": ("It went back to an earlier state after {steps}.", "在 {steps}之后曾退回较早的状态。"),
+    # what was done meanwhile
+    "measures_title": ("What was done about it", "采取的措施"),
+    "measures_note": (
+        "Each incident has a report of its own in the artifact: which rows of the batch stood out, and what came before.",
+        "每个事件在产物中另有报告：批次中哪些行异常，以及此前的情形。",
+    ),
+    "measures_why": ("Why", "原因"),
+    "measures_done": ("What was done", "措施"),
+    "measures_report": ("Report", "报告"),
+    "incident_refused": ("updates refused", "拒绝更新"),
+    "incident_rollback": ("went back", "回退"),
+    "incident_lost": ("training lost", "训练中止"),
+    "incident_reload": ("memory reloaded", "重新载入内存"),
+    "changes_title": ("Changed while it ran", "运行中的改动"),
+    "changes_note": (
+        "Asked for by headwater steer. A recipe with these lines under changes: makes the same model again.",
+        "由 headwater steer 提出。在配方的 changes: 下写入这些行，即可再次得到同一模型。",
+    ),
+    "changes_said": ("Change", "改动"),
+    "after_step": ("After step", "步之后"),
     # captions
     "chart_mfu": ("Share of the matrix peak (MFU)", "矩阵峰值利用率（MFU）"),
     "chart_wait": ("Waiting for data", "等待数据"),

@@ -203,8 +203,25 @@ def _training(path: Path, start: float, end: float, name: str) -> None:
     (path / "journal").mkdir(exist_ok=True)
     rows(path / "journal/timing.jsonl", timing)
     rows(path / "journal/norms.jsonl", norms)
+    if name == "pretrain":
+        _interventions(path)
     save_file({"embed": np.zeros((4096, 24), np.float32), "block": np.zeros((7, 11), np.float32)}, path / "model.safetensors")
     write_json(path / "config.json", {"num_hidden_layers": 8, "hidden_size": 256})
+
+
+def _interventions(path: Path) -> None:
+    """Two incidents, one of them of the machine's, and a steered run; the first report was written twice, as it grew."""
+    (path / "incidents").mkdir()
+    (path / "journal/incidents").mkdir()
+    nan = {"kind": "refused", "step": 311, "reason": "the loss is nan", "done": "The update was left out. <i>Thrice</i>", "documents": []}
+    flip = {"kind": "reload", "step": 97, "reason": "a bit of blocks.0.norm flipped in memory", "done": "Read again from step 90."}
+    write_json(path / "incidents/0001.json", nan)
+    write_json(path / "journal/incidents/0001.json", flip)
+    logged = [("refused", 311, "incidents"), ("refused", 311, "incidents"), ("reload", 97, "journal/incidents")]
+    rows(path / "journal/incidents.jsonl",
+         [{"time": 0.0, "kind": kind, "step": step, "report": f"{folder}/0001.json"} for kind, step, folder in logged])  # fmt: skip
+    steered = [{"step": 120, "set": {"optimizer.lr": 0.0003}, "do": [], "request": "a"}, {"step": 240, "set": {}, "do": ["save"]}]
+    rows(path / "changes.jsonl", steered)
 
 
 def _norms(step: int, done: float) -> dict[str, Any]:

@@ -77,6 +77,8 @@ def test_all_sections_stand_in_the_rivers_order(english: Page, chinese: Page) ->
         "4,096", "3.22", "2.54 M",  # statistics.json, tokens.json
         "98.4 k", "8 layers of width 256",  # model.safetensors: 4096 × 24 + 7 × 11; config.json
         "Step 311", "the loss is 7.402, above 4.95", "88.10", "sanguo-1", "jionlp-7",  # metrics.jsonl
+        "The update was left out. <i>Thrice</i>", "a bit of blocks.0.norm flipped", "pretrain/journal/incidents/0001.md",  # incidents
+        "optimizer.lr = 0.0003",  # changes.jsonl
         "曹操引兵",  # samples.jsonl
         "1.317 ± 0.012", "1.722 ± 0.016", "−0.321", "0.410 ± 0.049", "0.1302", "97 of 100", "你是谁？", "not ended",  # evaluation.json
         "26 characters verbatim", "17.4 ± 1.9",
