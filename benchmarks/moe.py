@@ -56,13 +56,13 @@ def train(config: ModelConfig, shards: Path, seed: int, seconds: float) -> tuple
         _step(network, batch, loss, optimizers, precision, min(1.0, (step + 1) / 50))
         spent, step = spent + time.perf_counter() - started, step + 1
     network.eval()
-    with autocast(precision):
+    with autocast(precision, torch.device("cpu")):
         return mean_loss(network, batches), step
 
 
 def _step(network: Network, batch: Batch, loss: Loss, optimizers: Optimizers, precision: str, share: float) -> None:
     optimizers.zero_grad()
-    with autocast(precision):  # type: ignore[arg-type]
+    with autocast(precision, torch.device("cpu")):  # type: ignore[arg-type]
         total = loss(network, batch) / batch.weight
     total.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

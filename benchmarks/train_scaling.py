@@ -74,7 +74,7 @@ def measure(size: int, context: int, free: int) -> dict[str, Any]:
         """Seconds of all, and of the optimizer's part."""
         started = time.perf_counter()
         optimizers.zero_grad()
-        with autocast(precision):
+        with autocast(precision, torch.device("cpu")):
             loss = token_loss(network, batch) / batch.weight
         loss.backward()  # type: ignore[no-untyped-call]
         between = time.perf_counter()

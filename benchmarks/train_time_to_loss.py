@@ -195,7 +195,7 @@ def ours(recipe: dict[str, Any], seed: int) -> dict[str, Any]:
         network = shape.build(seed)
 
         def validate() -> dict[str, Any]:
-            with autocast(precision):
+            with autocast(precision, torch.device("cpu")):
                 return {"bits_per_byte": held_out_loss(network, text, next(first, None)) / math.log(2)}
 
         done = train(network, data, token_loss, config, work=work, name="train", validate=validate, sample=list)

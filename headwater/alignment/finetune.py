@@ -40,7 +40,6 @@ from headwater.training.loop import train
 from headwater.training.loss import Loss
 from headwater.training.loss_config import LossConfig
 from headwater.training.precision import resolve
-from headwater.training.ramp import fits_data
 from headwater.training.sinks import check as check_sinks
 
 KINDS: dict[str, Callable[[Lesson], Taught]] = {
@@ -81,7 +80,7 @@ def run(config: Finetune, work: Work) -> Outcome:
     stopping = config.stopping
     if stopping.figure == "bits_per_byte":  # what pretraining looks at, and there is no such figure here
         stopping = stopping.model_copy(update={"figure": "loss"})
-    fits_data(lesson.sizes, taught.rows_per_epoch, "finetune.batch_size")
+    lesson.sizes.fit(taught.rows_per_epoch, "finetune.batch_size")
     config = in_steps(config, lesson.sizes, taught.rows_per_epoch, "finetune")
     losses = [Loss(config.loss)]  # the one that holds stands last
     trained = train(

@@ -33,7 +33,7 @@ from headwater.training.loop import train
 from headwater.training.loss import token_loss
 from headwater.training.memory import unlearned_rows
 from headwater.training.precision import resolve
-from headwater.training.ramp import Sizes, fits_data, largest
+from headwater.training.ramp import Sizes, largest
 from headwater.training.sinks import check as check_sinks
 
 
@@ -98,7 +98,7 @@ def run(config: SFT, work: Work) -> Outcome:
     adapted = [] if config.adapter is None else adapters.adapt(network, config.adapter, work.seed)
     sizes = Sizes(config.batch_size, room)
     data = DialogueData(encoded, [dialogue.id for dialogue in kept], room, tokenizer.special("pad"), sizes.rows, work.seed)
-    fits_data(sizes, len(data.rows), "sft.batch_size")
+    sizes.fit(len(data.rows), "sft.batch_size")
     config = in_steps(config, sizes, len(data.rows), "sft")
     there = len(kept_held_out)
     some = [place * there // count for count in [min(there, config.validation_dialogues or there)] for place in range(count)]

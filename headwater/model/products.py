@@ -76,9 +76,9 @@ class _Products(torch.autograd.Function):
             ctx.save_for_backward(x_BTI, *casts)
             return tuple(_product(x_BTI, cast_OI, bias_O) for cast_OI, bias_O in zip(casts, parts[1::2], strict=True))
         cast_OI = _together(weights, x_BTI.dtype)
-        ctx.save_for_backward(x_BTI, *cast_OI.split(widths))
+        ctx.save_for_backward(x_BTI, *torch.split(cast_OI, widths))
         y_BTO = _product(x_BTI, cast_OI, _together(biases, x_BTI.dtype) if biases else None)
-        return y_BTO.split(widths, dim=-1) if len(widths) > 1 else (y_BTO,)
+        return torch.split(y_BTO, widths, dim=-1) if len(widths) > 1 else (y_BTO,)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -98,7 +98,7 @@ class _Products(torch.autograd.Function):
 def _together(parts: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
     """Below each other, in another dtype."""
     out = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:], dtype=dtype)
-    for part, place in zip(parts, out.split([len(part) for part in parts]), strict=True):
+    for part, place in zip(parts, torch.split(out, [len(part) for part in parts]), strict=True):
         place.copy_(part)
     return out
 

@@ -29,7 +29,7 @@ from headwater.training.loop import train
 from headwater.training.loss import Loss, follows_rate, mean_loss
 from headwater.training.memory import unlearned_rows
 from headwater.training.precision import autocast, resolve
-from headwater.training.ramp import Sizes, fits_data, size_at
+from headwater.training.ramp import Sizes, size_at
 from headwater.training.sinks import check as check_sinks
 from headwater.training.telemetry import Told
 
@@ -60,7 +60,7 @@ def run(config: Pretrain, work: Work) -> Outcome:
     learned = Shards.open(shards, "train")
     data = TextData(objective, learned, sizes.rows, work.seed, order=config.order, pieces=pieces,
                     decode=tokenizer.decode)  # fmt: skip
-    fits_data(sizes, data.rows_per_epoch, "pretrain.batch_size")
+    sizes.fit(data.rows_per_epoch, "pretrain.batch_size")
     config = in_steps(config, sizes, data.rows_per_epoch, "pretrain")
     validation = Shards.open(shards, "validation")
     if not len(validation):
@@ -167,7 +167,7 @@ def _of_text(network: Network, shards: Shards, config: Pretrain) -> dict[str, An
 
 def _of_rows(network: Network, batches: list[Batch], config: Pretrain, counting: float) -> dict[str, Any]:
     """Nats per target of the fixed held-out rows, beside what `counting` targets would give."""
-    with autocast(resolve(config.precision)):
+    with autocast(resolve(config.precision), network.device):
         loss, follows = mean_loss(network, batches), follows_rate(network, batches)
     figures = {"loss": round(loss, 6), "unigram_loss": round(counting, 6)}
     return figures if follows is None else {**figures, "next_sentence": round(follows, 4)}

@@ -154,7 +154,7 @@ def _tried(network: Network, loss: Loss, batch: Batch, precision: Precision, lim
         before = _held()
         reset_peak_memory()
         with _no_more_than(limit):
-            with autocast(precision):
+            with autocast(precision, network.device):
                 total = loss(network, batch) / batch.weight
             total.backward()  # type: ignore[no-untyped-call]
         return max(0, peak_memory_bytes() - before)

@@ -15,12 +15,14 @@ Precision = Literal["bf16", "fp32"]
 
 def resolve(asked: Literal["auto", "bf16", "fp32"]) -> Precision:
     """What `asked` means on this machine. Raises HeadwaterError for bf16 where there are no units for it."""
+    there = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else cpu_has_bf16()
     if asked == "auto":
-        return "bf16" if cpu_has_bf16() else "fp32"
-    if asked == "bf16" and not cpu_has_bf16():
+        return "bf16" if there else "fp32"
+    if asked == "bf16" and not there:
         raise HeadwaterError("this processor has no bf16 units", where="precision", mend="choose auto or fp32")
     return asked
 
 
-def autocast(precision: Precision) -> contextlib.AbstractContextManager[Any]:
-    return torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+def autocast(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Matrix products on the network's device in this format."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()

@@ -132,12 +132,20 @@ class Sizes:
 
     def __init__(self, size: Size, row_tokens: int, length: Size | None = None) -> None:
         self.row_tokens = row_tokens
+        self._there: tuple[int, str] | None = None
         self._from = [0]
         self._held: list[tuple[Size, Size]] = [(size, row_tokens if length is None else length)]
         self._forget(0)
 
+    def fit(self, rows: int, where: str) -> None:
+        """Let no step ever take more rows than there are. Raises HeadwaterError where a batch would read the same row twice, now and
+        when sizes are changed."""
+        self._there = rows, where
+        self._check(self.most())
+
     def change(self, place: int, size: Size, length: Size | None = None) -> None:
         """From step `place` on these sizes hold, growing by what was read since the run began; later changes are forgotten."""
+        self._check(largest(size))
         keep = sum(begin < place for begin in self._from)
         self._from = [*self._from[:keep], place]
         self._held = [*self._held[:keep], (size, self.row_tokens if length is None else length)]
@@ -164,6 +172,14 @@ class Sizes:
     def most(self) -> int:
         """The most rows that a step ever takes."""
         return max(largest(size) for size, _ in self._held)
+
+    def _check(self, most: int) -> None:
+        if self._there is not None and most > self._there[0]:
+            rows, where = self._there
+            raise HeadwaterError(
+                f"a batch of {most:,} rows is larger than the data, which have {rows:,}", where=where,
+                mend=f"say at most {rows}, or give more data",
+            )  # fmt: skip
 
     def _forget(self, place: int) -> None:
         """What was walked beyond a step."""
@@ -203,15 +219,6 @@ class Sizes:
 
 def _read_of(size: Ramp | Stages, steps: int, rows: int, tokens: int) -> int:
     return steps if size.unit == "steps" else rows if size.unit == "rows" else tokens
-
-
-def fits_data(sizes: Sizes, rows: int, where: str) -> None:
-    """Raises HeadwaterError where a batch would read the same row twice."""
-    if sizes.most() > rows:
-        raise HeadwaterError(
-            f"a batch of {sizes.most():,} rows is larger than the data, which have {rows:,}", where=where,
-            mend=f"say at most {rows}, or give more data",
-        )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=32)

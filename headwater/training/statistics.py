@@ -88,7 +88,7 @@ def activations(network: Network, batch: Batch, precision: Precision) -> Figures
     found: Figures = {}
     network.eval()
     try:
-        with torch.no_grad(), autocast(precision), _eagerly(), _watched(network, found):
+        with torch.no_grad(), autocast(precision, network.device), _eagerly(), _watched(network, found):
             network.hidden(few.inputs, source=few.source)
     finally:
         network.train(was_training)

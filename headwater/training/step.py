@@ -109,7 +109,7 @@ def _gradients(run: Run, batch: Batch, by: Means) -> float:
     total = 0.0
     for number, micro in enumerate(by.group.passes(batch, by.decided.micro_batch)):
         torch.manual_seed(key_bits(by.seed, "dropout", run.step, by.group.rank, number) & (2**63 - 1))
-        with by.telemetry.span("forward and loss"), autocast(by.decided.precision):
+        with by.telemetry.span("forward and loss"), autocast(by.decided.precision, run.network.device):
             part = by.loss(run.network, micro) / weight
         with by.telemetry.span("backward"):
             part.backward()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from headwater.core.errors import HeadwaterError
 from headwater.training.config import Ramp, Size, Stages, Training
-from headwater.training.ramp import Sizes, first_row, fits_data, largest, size_at, smallest
+from headwater.training.ramp import Sizes, first_row, largest, size_at, smallest
 
 
 def sizes(size: Size, steps: int, row_tokens: int = 1) -> list[int]:
@@ -147,7 +147,12 @@ def test_a_batch_ramp_in_tokens_counts_those_of_short_rows() -> None:
 
 
 def test_a_batch_larger_than_the_data_is_a_sentence() -> None:
-    fits_data(Sizes(Ramp(start=1, end=50, over=9), 16), 50, "pretrain.batch_size")
+    sizes = Sizes(Ramp(start=1, end=50, over=9), 16)
+    sizes.fit(50, "pretrain.batch_size")
     with pytest.raises(HeadwaterError, match="a batch of 50 rows is larger than the data, which have 49"):
-        fits_data(Sizes(Ramp(start=1, end=50, over=9), 16), 49, "pretrain.batch_size")
+        Sizes(Ramp(start=1, end=50, over=9), 16).fit(49, "pretrain.batch_size")
+    before = [sizes.rows(place) for place in range(20)]
+    with pytest.raises(HeadwaterError, match="a batch of 51 rows is larger than the data, which have 50"):
+        sizes.change(4, 51)
+    assert [sizes.rows(place) for place in range(20)] == before  # what is refused has changed nothing
     assert (smallest(7), smallest(Ramp(start=3, end=50, over=9)), smallest(Stages(sizes=(4, 2), at=(9,)))) == (7, 3, 2)

@@ -77,6 +77,7 @@ class Done:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.network, self.losses = folder, SHAPE.build(1), [Loss(config.loss)]
         sizes = Sizes(config.batch_size, SHAPE.context)
+        sizes.fit(1000, "pretrain.batch_size")
         self.rows = Rows(folder, asks or {}, sizes, die_at, poison)
 
         def adopt(network: Network, now: Training) -> None:
@@ -224,6 +225,7 @@ def test_a_rollback_past_a_change_of_the_optimizer_finds_the_right_one(tmp_path:
         ({"set": {"model.width": 64}}, "the weights have its shape"),
         ({"set": {"steps": 6}}, "the run would end after 6 steps, and 7 were made before"),
         ({"set": {"optimizer.kind": [1]}}, "optimizer"),
+        ({"set": {"batch_size": 1001}}, "a batch of 1,001 rows is larger than the data, which have 1,000"),
         ({"do": ["dance"]}, "is no request"),
         (["stop"], "is no request"),
     ],
