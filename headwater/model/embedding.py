@@ -16,17 +16,23 @@ from headwater.model.positions import sinusoid
 from headwater.tokens.batch import Inputs
 
 
+def table(rows: int, width: int) -> nn.Embedding:
+    """Unwritten: torch's own draw would be thrown away (init.py), and on the meta device it takes a second to import the compiler."""
+    unwritten: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)  # type: ignore[no-untyped-call]
+    return unwritten
+
+
 class TokenEmbedding(nn.Module):
     """Tables of tokens, and where the config has them of positions, blocks and types; then norm and dropout."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, places = config.table_width, config.positions.kind
-        self.tokens = nn.Embedding(config.vocabulary, width)
+        self.tokens = table(config.vocabulary, width)
         self.rise = nn.Linear(width, config.width, bias=False) if width != config.width else None
-        self.positions = nn.Embedding(config.context, config.width) if places in ("learned", "glm") else None
-        self.blocks = nn.Embedding(config.context, config.width) if places == "glm" else None
-        self.types = nn.Embedding(config.embedding.types, config.width) if config.embedding.types else None
+        self.positions = table(config.context, config.width) if places in ("learned", "glm") else None
+        self.blocks = table(config.context, config.width) if places == "glm" else None
+        self.types = table(config.embedding.types, config.width) if config.embedding.types else None
         self.norm = build_norm(config) if config.embedding.norm else None
         scale = config.embedding.scale
         self.scale = math.sqrt(config.width) if scale == "width" else scale

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from headwater.model.config import ModelConfig
+from headwater.model.embedding import table
 from headwater.model.parts import Buckets
 from headwater.model.positions import sinusoid
 
@@ -40,7 +41,7 @@ class BucketBias(nn.Module):
 
     def __init__(self, config: Buckets, heads: int, *, both_ways: bool) -> None:
         super().__init__()
-        self.table = nn.Embedding(config.buckets, heads)
+        self.table = table(config.buckets, heads)
         self.max_distance, self.both_ways = config.max_distance, both_ways
 
     def forward(self, order_BQ: torch.Tensor, order_BK: torch.Tensor) -> torch.Tensor:
