@@ -2,7 +2,7 @@
 
 A span whose kind has a stand-in (`email` -> `<EMAIL>`) is replaced, any other is cut. Of overlapping spans with stand-ins the longest
 counts. Where a cut begins or ends inside one, the stand-in takes all of it: half an address is still somebody's. A line that was cut
-whole leaves no empty line.
+whole leaves no empty line; empty lines at the ends of a text go, and of more than two in a row two stay.
 """
 
 from __future__ import annotations
