@@ -107,10 +107,10 @@ def test_of_overlapping_spans_the_longest_counts_then_the_first() -> None:
     assert apply("0123456789", [(4, 7, "ip"), (2, 5, "card")], "d", show) == "01[card:234:d]56789"
 
 
-LINES = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=40)  # empty lines at the ends go
+ONE_LINE = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=40)  # empty lines at the ends go
 
 
-@given(LINES, st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9), st.sampled_from(KINDS)), max_size=6))
+@given(ONE_LINE, st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9), st.sampled_from(KINDS)), max_size=6))
 def test_what_no_span_covers_stays(text: str, drawn: list[tuple[int, int, str]]) -> None:
     spans = [(start, min(len(text), start + length), kind) for start, length, kind in drawn if start < len(text)]
     covered = {place for start, end, _ in spans for place in range(start, end)}
