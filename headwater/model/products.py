@@ -39,7 +39,7 @@ def linear(x_BTI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | 
 
 def through(x_BTI: torch.Tensor, *layers: nn.Module) -> tuple[torch.Tensor, ...]:
     """`layer(x)` of each; plain linear layers add up the gradient of their common input inside the products."""
-    if learns_in_bf16(x_BTI) and all(_is_plain(layer) for layer in layers):
+    if learns_in_bf16(x_BTI) and all(map(_is_plain, layers)) and len({layer.bias is None for layer in layers}) == 1:
         parts = (part for layer in layers for part in (layer.weight, layer.bias))
         outs: tuple[torch.Tensor, ...] = _Products.apply(x_BTI, *parts)  # type: ignore[no-untyped-call]
         return outs
@@ -63,7 +63,7 @@ def learns_in_bf16(x: torch.Tensor) -> bool:
 
 
 class _Products(torch.autograd.Function):
-    """Of one input and several `weight_OI, bias_O` (or None), one after the other."""
+    """Of one input and several `weight_OI, bias_O`, one after the other; all biases may be None. Forward they are one product."""
 
     @staticmethod
     def forward(ctx: Any, x_BTI: torch.Tensor, *parts: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
@@ -71,10 +71,6 @@ class _Products(torch.autograd.Function):
         biases = [bias_O for bias_O in parts[1::2] if bias_O is not None]
         widths = [len(weight_OI) for weight_OI in weights]
         ctx.dtypes = [weight_OI.dtype for weight_OI in weights]
-        if biases and len(biases) < len(weights):
-            casts = [weight_OI.to(x_BTI.dtype) for weight_OI in weights]
-            ctx.save_for_backward(x_BTI, *casts)
-            return tuple(_product(x_BTI, cast_OI, bias_O) for cast_OI, bias_O in zip(casts, parts[1::2], strict=True))
         cast_OI = _together(weights, x_BTI.dtype)
         ctx.save_for_backward(x_BTI, *torch.split(cast_OI, widths))
         y_BTO = _product(x_BTI, cast_OI, _together(biases, x_BTI.dtype) if biases else None)
@@ -97,6 +93,8 @@ class _Products(torch.autograd.Function):
 
 def _together(parts: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
     """Below each other, in another dtype."""
+    if len(parts) == 1:
+        return parts[0].to(dtype)
     out = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:], dtype=dtype)
     for part, place in zip(parts, torch.split(out, [len(part) for part in parts]), strict=True):
         place.copy_(part)
