@@ -114,7 +114,7 @@ def train(
     incidents = Incidents(work, name, data, loss, group.leads, alerts.told)
     by = Means(data, loss, decided, work.seed, group, telemetry, integrity, incidents, told)
 
-    course = _Course(run, network, work, name, group, by, decided, keeping, checkpoints, steering, validate, sample)
+    course = _Course(run, network, work, name, by, keeping, checkpoints, steering, validate, sample)
     try:
         limit = config.checkpoints.time_limit
         with Interrupts(limit) as interrupts, alerts, checkpoints, work.report.bar(name, config.steps, "steps", done=run.step) as bar:
@@ -136,9 +136,7 @@ class _Course:
     network: Network  # the plain one, of which `run.network` may be a shard
     work: Work
     name: str
-    group: Group
     by: Means
-    decided: Decided
     keeping: Keeping
     checkpoints: Checkpoints
     steering: Steering
@@ -167,7 +165,7 @@ class _Course:
             if not self._stepped(config, bar):
                 continue
             last = self._looked(config, bar)
-            self.stop = self.group.any(self.stop or interrupts.requested)
+            self.stop = self.by.group.any(self.stop or interrupts.requested)
             self.due = self.due or self.stop or last
             self.checkpoints.settle()
             if self._kept(config, bar, last=last) and self.stop:
@@ -193,7 +191,7 @@ class _Course:
         """What the config wants looked at after this step; whether it was the last."""
         run = self.run
         if run.step == config.steps or run.step % config.parallel.check_every == 0:
-            self.group.verify(run.network, run.step, run.figures())
+            self.by.group.verify(run.network, run.step, run.figures())
         if run.step == config.steps or run.step % config.validate_every == 0:
             self._look()
             figure = config.stopping.figure
@@ -228,19 +226,19 @@ class _Course:
         self.due = reload(self.run, by.integrity, self.keeping.newest, flipped, self.work, self.name, by.telemetry, bar, by.incidents)
 
     def _all(self) -> State:
-        return kept(self.run, self.by.telemetry.lengths(), self.decided)
+        return kept(self.run, self.by.telemetry.lengths(), self.by.decided)
 
     def _look(self) -> None:
         """Figures of held-out data, written down."""
         run, telemetry = self.run, self.by.telemetry
-        with telemetry.span("validation"), _evaluating(run, self.group, self.network):
-            run.validation = self.group.told(self.validate)
+        with telemetry.span("validation"), _evaluating(run, self.by.group, self.network):
+            run.validation = self.by.group.told(self.validate)
             run.best.note(run.step, run.validation, run.network.state_dict())
         telemetry.metric("validation", run.step, **run.validation)
 
     def _speak(self) -> None:
-        with _evaluating(self.run, self.group, self.network):
-            for prompt, text in self.sample() if self.group.leads else ():
+        with _evaluating(self.run, self.by.group, self.network):
+            for prompt, text in self.sample() if self.by.group.leads else ():
                 self.by.telemetry.sample(self.run.step, prompt, text)
 
 
