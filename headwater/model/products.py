@@ -14,7 +14,7 @@ Outside of bf16 autocast on a CPU, and without gradients, it is torch's linear. 
       1536  384    11.15    7.97             21.50                 4.6
       384   4096   30.28   49.30             19.96                12.6
 
-- Layers of one input (query, key and value; gate and up) add the gradients for it inside their products.
+- Layers of one input (query, key and value; gate and up) are one product forward, and add the gradients for it inside their products.
 - Weights are cast once a pass, and their gradients once, by autograd's function itself.
 
 Legend: B batch, T time, I features in, O features out, N positions.

@@ -10,9 +10,9 @@ import pytest
 
 from headwater.core.artifact import Work
 from headwater.core.errors import HeadwaterError
-from headwater.core.progress import Reporter
 from headwater.evaluation import stage
 from headwater.evaluation.config import Chat, Completion, Continuation, Evaluate, Samples
+from tests.heard import Heard
 
 CONFIG = Evaluate(
     batch_size=8,
@@ -22,18 +22,9 @@ CONFIG = Evaluate(
 )
 
 
-class Listener(Reporter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[str] = []
-
-    def say(self, message: str, **fields: Any) -> None:
-        self.heard.append(message)
-
-
-def run(path: Path, inputs: dict[str, Any], config: Evaluate = CONFIG) -> tuple[dict[str, Any], Any, Listener]:
+def run(path: Path, inputs: dict[str, Any], config: Evaluate = CONFIG) -> tuple[dict[str, Any], Any, Heard]:
     path.mkdir()
-    listener = Listener()
+    listener = Heard()
     outcome = stage.run(config, Work(path, inputs, seed=1, report=listener))
     return json.loads((path / "evaluation.json").read_text()), outcome, listener
 
@@ -49,7 +40,7 @@ def test_an_untrained_model_is_judged_whole_and_said_to_lose(tmp_path: Path, inp
     gain = measured["ngram"]["all"]["bits_per_byte"] - measured["model"]["all"]["bits_per_byte"]
     assert measured["gain"]["bits_per_byte"] == pytest.approx(gain, abs=2e-5)
     assert found["beats_ngram"] is False
-    assert any("does not beat counting" in sentence for sentence in listener.heard)
+    assert any("does not beat counting" in sentence for sentence in listener.lines)
     assert [task["name"] for task in found["tasks"]] == ["continuation, 1 shots", "completion, 0 shots"]
     assert found["chat"]["count"] == 3
     assert len(found["samples"]) == 2

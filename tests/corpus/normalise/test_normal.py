@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.core.progress import Reporter
 from headwater.corpus.document import WORKING, Document, batch_of, scores_of, spans_of, texts_of
 from headwater.corpus.normalise.config import Homographs, Normalise
 from headwater.corpus.normalise.homoglyphs import fold
 from headwater.corpus.normalise.normal import normal, normaliser, repair, warnings_of
+from tests.heard import Heard
 
 
 @pytest.mark.parametrize(
@@ -126,17 +126,9 @@ def test_all_options_together_and_their_attributes() -> None:
 
 
 def test_options_that_harm_say_so() -> None:
-    class Listening(Reporter):
-        def __init__(self) -> None:
-            super().__init__()
-            self.heard: list[str] = []
-
-        def say(self, message: str, **fields: object) -> None:
-            self.heard.append(message)
-
-    report = Listening()
+    report = Heard()
     normaliser(Normalise(lower=True), report)
-    assert len(report.heard) == 1 and "corpus.normalise.lower" in report.heard[0]
+    assert len(report.lines) == 1 and "corpus.normalise.lower" in report.lines[0]
     assert warnings_of(Normalise()) == []
 
 
