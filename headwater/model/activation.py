@@ -19,6 +19,5 @@ def switch_activation(network: Network, part: FeedForwardConfig) -> None:
     assert isinstance(part, Plain | Gated) and type(part) is type(before), "weights of other shapes"
     for module in network.modules():
         if isinstance(module, PlainUnit | GatedUnit):
-            del module.f  # a module (GELU) cannot give way to a function otherwise
             module.f = activation(part)
     network.config = network.config.model_copy(update={"feed_forward": part})

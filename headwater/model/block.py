@@ -20,7 +20,7 @@ from torch import nn
 from headwater.model.attention import Attention, CrossAttention, Frame
 from headwater.model.config import ModelConfig
 from headwater.model.feed_forward import build_feed_forward
-from headwater.model.norms import as_operand, build_norm
+from headwater.model.norms import as_operand, build_norm, joined, parted
 
 
 class Block(nn.Module):
@@ -46,38 +46,44 @@ class Block(nn.Module):
         if self.wiring in ("parallel", "parallel-two-norms"):
             return self._parallel(x_BTD, frame)
         if self.wiring == "stacked":
-            h_BTD: torch.Tensor = self.dropout(self.attention(self._before(self.attention_norm, x_BTD, frame), frame)).to(x_BTD.dtype)
+            h_BTD: torch.Tensor = self.dropout(self.attention(self._before(self.attention_norm, x_BTD, frame)[0], frame)).to(x_BTD.dtype)
             if self.feed_forward is None:
                 return h_BTD
-            fed_BTD: torch.Tensor = self.dropout(self._fed(self._before(self.feed_forward_norm, h_BTD, frame), frame)).to(x_BTD.dtype)
+            fed_BTD: torch.Tensor = self.dropout(self._fed(self._before(self.feed_forward_norm, h_BTD, frame)[0], frame)).to(x_BTD.dtype)
             return fed_BTD
         norm: nn.Module | None = self.attention_norm
-        out_norm = self.attention_out_norm
-        h_BTD = self._joined(x_BTD, self.attention(self._before(norm, x_BTD, frame), frame), norm, out_norm, frame)
+        n_BTD, x_BTD = self._before(norm, x_BTD, frame)
+        x_BTD = self._joined(x_BTD, self.attention(n_BTD, frame), norm, self.attention_out_norm, frame)
         if self.cross is not None:
-            norm, out_norm = self.cross_norm, self.cross_out_norm
-            h_BTD = self._joined(h_BTD, self.cross(self._before(norm, h_BTD, frame), frame), norm, out_norm, frame)
+            norm = self.cross_norm
+            n_BTD, x_BTD = self._before(norm, x_BTD, frame)
+            x_BTD = self._joined(x_BTD, self.cross(n_BTD, frame), norm, self.cross_out_norm, frame)
         if self.feed_forward is None:
-            return h_BTD
-        norm, out_norm = self.feed_forward_norm, self.feed_forward_out_norm
-        return self._joined(h_BTD, self._fed(self._before(norm, h_BTD, frame), frame), norm, out_norm, frame)
+            return x_BTD
+        norm = self.feed_forward_norm
+        n_BTD, x_BTD = self._before(norm, x_BTD, frame)
+        return self._joined(x_BTD, self._fed(n_BTD, frame), norm, self.feed_forward_out_norm, frame)
 
     def _parallel(self, x_BTD: torch.Tensor, frame: Frame) -> torch.Tensor:
-        n_BTD = as_operand(self._normed(self.attention_norm, x_BTD, frame))
+        n_BTD, x_BTD = parted(self.attention_norm, x_BTD, frame.real_BT)
         branch_BTD = self.attention(n_BTD, frame)
         if self.feed_forward is not None:
-            own = n_BTD if self.feed_forward_norm is None else as_operand(self._normed(self.feed_forward_norm, x_BTD, frame))
-            branch_BTD = branch_BTD + self._fed(own, frame)
-        return x_BTD + self._dropped(branch_BTD)
+            if self.feed_forward_norm is not None:
+                n_BTD, x_BTD = parted(self.feed_forward_norm, x_BTD, frame.real_BT)
+            branch_BTD = branch_BTD + self._fed(n_BTD, frame)
+        return joined(x_BTD, self._dropped(branch_BTD))
 
     def _fed(self, x_BTD: torch.Tensor, frame: Frame) -> torch.Tensor:
         assert self.feed_forward is not None
         y_BTD: torch.Tensor = self.feed_forward(x_BTD, frame.real_BT, frame.notes)
         return y_BTD
 
-    def _before(self, norm: nn.Module | None, x_BTD: torch.Tensor, frame: Frame) -> torch.Tensor:
-        """What a branch reads: the stream after its norm, or as it is where the norm comes after the sum."""
-        return as_operand(self._normed(norm, x_BTD, frame) if self.place in ("pre", "sandwich") else x_BTD)
+    def _before(self, norm: nn.Module | None, x_BTD: torch.Tensor, frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a branch reads: the stream after its norm, or as it is where the norm comes after the sum. And the stream to add it to."""
+        if self.place in ("post", "deep"):
+            return as_operand(x_BTD), x_BTD
+        assert norm is not None
+        return parted(norm, x_BTD, frame.real_BT)
 
     def _joined(
         self, x_BTD: torch.Tensor, branch_BTD: torch.Tensor, norm: nn.Module | None, out_norm: nn.Module | None, frame: Frame
@@ -87,8 +93,8 @@ class Block(nn.Module):
             branch_BTD = out_norm(branch_BTD.to(x_BTD.dtype), frame.real_BT)
         branch_BTD = self._dropped(branch_BTD)
         if self.place in ("pre", "sandwich"):
-            return x_BTD + branch_BTD.to(x_BTD.dtype)  # a sum of two dtypes takes torch longer than a cast and a sum
-        sum_BTD = torch.add(branch_BTD, x_BTD, alpha=self.alpha) if self.place == "deep" else x_BTD + branch_BTD
+            return joined(x_BTD, branch_BTD)
+        sum_BTD = torch.add(branch_BTD, x_BTD, alpha=self.alpha) if self.place == "deep" else joined(x_BTD, branch_BTD)
         return self._normed(norm, sum_BTD, frame)
 
     def _dropped(self, branch_BTD: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """How large may activations grow? A norm brings each token's vector to unit scale before a branch reads it.
 
 In: x_BTD in the residual stream's dtype (fp32 in training). Out: the same shape and dtype. Who hands it to several matrix products
-casts it once with `as_operand` (autocast alone would cast, and keep, a copy for each).
+casts it once with `as_operand` (autocast alone would cast, and keep, a copy for each); a branch that begins with a norm asks `parted`,
+and adds to the stream what it made by `joined`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from headwater.model.config import ModelConfig
+from headwater.model.products import in_one_pass
 
 
 def build_norm(config: ModelConfig, width: int | None = None) -> nn.Module:
@@ -120,3 +122,57 @@ def as_operand(x: torch.Tensor) -> torch.Tensor:
     """`x` as autocast would give it to a matrix product; unchanged outside autocast."""
     kind = x.device.type
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+
+
+def parted(norm: nn.Module, x_BTD: torch.Tensor, real_BT: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """The stream as a branch's products read it, normed; and the stream to which the branch will be added.
+
+    They are told apart so that, where memory is what a norm takes, the gradients of both meet in the norm's own pass.
+    """
+    if isinstance(norm, RMSNorm | LayerNorm) and x_BTD.dtype == norm.weight.dtype == torch.float32 and in_one_pass(x_BTD):
+        bias_D = norm.bias if isinstance(norm, LayerNorm) else None
+        n_BTD, stream_BTD = _Parted.apply(x_BTD, norm.weight, bias_D, norm.eps, isinstance(norm, LayerNorm))  # type: ignore[no-untyped-call]
+        return n_BTD, stream_BTD
+    return as_operand(norm(x_BTD, real_BT)), x_BTD
+
+
+def joined(stream_BTD: torch.Tensor, branch_BTD: torch.Tensor) -> torch.Tensor:
+    """The stream with a branch added, in the stream's dtype."""
+    if stream_BTD.dtype == torch.float32 and branch_BTD.dtype == torch.bfloat16 and in_one_pass(stream_BTD):
+        sum_BTD: torch.Tensor = _Joined.apply(stream_BTD, branch_BTD)  # type: ignore[no-untyped-call]
+        return sum_BTD
+    return stream_BTD + branch_BTD.to(stream_BTD.dtype)  # a sum of two dtypes takes torch longer than a cast and a sum
+
+
+class _Parted(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x_BTD: torch.Tensor, weight_D: torch.Tensor, bias_D: torch.Tensor | None, eps: float, centred: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        from headwater.model.passes import normed
+
+        n_BTD, mean_N, scale_N = normed(x_BTD, weight_D, bias_D, eps, centred)
+        ctx.save_for_backward(x_BTD, weight_D, mean_N, scale_N)
+        ctx.centred, ctx.biased = centred, bias_D is not None
+        return n_BTD, x_BTD
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        from headwater.model.passes import norm_gradients
+
+        of_n, of_stream = grads
+        x_BTD, weight_D, mean_N, scale_N = ctx.saved_tensors
+        of_x, of_weight_D, of_bias_D = norm_gradients(of_n, of_stream, x_BTD, weight_D, mean_N, scale_N, ctx.centred)
+        return of_x, of_weight_D, of_bias_D if ctx.biased else None, None, None
+
+
+class _Joined(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, stream_BTD: torch.Tensor, branch_BTD: torch.Tensor) -> torch.Tensor:
+        from headwater.model.passes import added
+
+        return added(stream_BTD, branch_BTD)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return grads[0], grads[0].bfloat16()

@@ -1,0 +1,152 @@
+"""headwater/model/passes.py: formulas in fp64 say what the kernels compute, for every bf16 number there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from headwater.core.team import gathered
+from headwater.model import feed_forward, norms
+from headwater.model.passes import _half, added, norm_gradients, normed, tanh_gelu, tanh_gelu_gradient
+from headwater.tokens.batch import Inputs
+from tests.model.conftest import tiny
+from tests.model.test_network import tokens
+
+pytestmark = pytest.mark.skipif(gathered() is None, reason="torch has no OpenMP library here that we know")
+EVERY = torch.arange(1 << 16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+SIZES = [(1, 1), (1, 3), (5, 64), (33, 100), (100, 384)]
+
+
+def formula(x: torch.Tensor) -> torch.Tensor:
+    """By erfc-like care for the tail: (1 + tanh u) / 2 = sigmoid(2u)."""
+    return x * torch.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+
+
+def assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """To bf16's rounding; what is nearly nothing may be nothing."""
+    assert torch.equal(found.isnan(), expected.isnan())
+    known = expected.isfinite() & (expected.abs() < 3.3e38)
+    torch.testing.assert_close(found[known].double(), expected[known], rtol=2**-8 + 1e-4, atol=1e-30)
+
+
+def test_gelu_of_every_number() -> None:
+    usual = EVERY.isfinite()
+    assert_near(tanh_gelu(EVERY[usual]), formula(EVERY[usual].double()))
+    assert tanh_gelu(torch.tensor([math.inf]).bfloat16()).item() == math.inf
+    assert tanh_gelu(EVERY[EVERY.isnan()]).isnan().all()
+
+
+def test_gelus_gradient_of_every_number() -> None:
+    x = EVERY[EVERY.isfinite() & (EVERY.abs() < 1e12)].double().requires_grad_()
+    (slope,) = torch.autograd.grad(formula(x).sum(), x)
+    found = tanh_gelu_gradient(torch.full_like(x, 2, dtype=torch.bfloat16), x.detach().bfloat16())
+    assert torch.equal(found.isnan(), torch.zeros(len(x), dtype=torch.bool))
+    torch.testing.assert_close(found.double(), 2 * slope, rtol=2**-8, atol=2e-6)
+    lost = torch.tensor([math.nan, 1.0]).bfloat16()
+    assert tanh_gelu_gradient(lost, lost.flip(0)).isnan().all(), "the guard must see a number that is none"
+
+
+def test_halves_are_rounded_as_torch_rounds() -> None:
+    bits = np.random.default_rng(0).integers(1 << 32, size=20_000, dtype=np.uint64).astype(np.uint32)
+    odd = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0x7F7FFFFF, 0x00007FFF, 0x00008000, 0x00018000, 0x80000000], np.uint32)
+    x = np.concatenate((bits, odd)).view(np.float32)
+    found = torch.tensor([int(_half(number)) for number in x], dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+    torch.testing.assert_close(found, torch.from_numpy(x).bfloat16(), rtol=0, atol=0, equal_nan=True)
+
+
+def rows(N: int, D: int) -> dict[str, torch.Tensor]:
+    drawn = torch.Generator().manual_seed(N * D)
+    x, stream = (3 * torch.randn(N, D, generator=drawn) + 1 for _ in range(2))
+    weight, bias = torch.rand(D, generator=drawn) + 0.5, torch.randn(D, generator=drawn)
+    return {"x": x, "stream": stream, "weight": weight, "bias": bias, "grad": torch.randn(N, D, generator=drawn).bfloat16()}
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize(("N", "D"), SIZES)
+def test_a_norm_and_its_gradients(N: int, D: int, biased: bool, centred: bool) -> None:
+    said = rows(N, D)
+    x, weight, bias = (said[name].double().requires_grad_() for name in ("x", "weight", "bias"))
+    eps = 1e-3
+    around = functional.layer_norm(x, (D,), weight, eps=eps) if centred else functional.rms_norm(x, (D,), weight, eps=eps)
+    expected = around + bias if biased else around
+    ((expected * said["grad"].double()).sum() + (x * said["stream"].double()).sum()).backward()
+    found, mean_N, scale_N = normed(said["x"], said["weight"], said["bias"] if biased else None, eps, centred)
+    assert_near(found, expected.detach())
+    grads = norm_gradients(said["grad"], said["stream"], said["x"], said["weight"], mean_N, scale_N, centred)
+    assert x.grad is not None and weight.grad is not None
+    torch.testing.assert_close(grads[0].double(), x.grad, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(grads[1].double(), weight.grad, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(grads[2].double(), said["grad"].double().sum(0), rtol=1e-4, atol=1e-4)
+
+
+def test_a_number_that_is_none_stays_in_its_row() -> None:
+    said = rows(5, 64)
+    said["x"][2, 7] = math.nan
+    found, mean_N, scale_N = normed(said["x"], said["weight"], None, 1e-5, True)
+    assert found.isnan().any(1).tolist() == [False, False, True, False, False]
+    grad, of_weight, _ = norm_gradients(said["grad"], said["stream"], said["x"], said["weight"], mean_N, scale_N, True)
+    assert grad.isnan().any(1).tolist() == [False, False, True, False, False] and of_weight.isnan().all()
+
+
+def test_a_sum_of_two_dtypes() -> None:
+    said = rows(33, 100)
+    assert torch.equal(added(said["x"], said["grad"]), said["x"] + said["grad"].float())
+    assert torch.equal(added(said["x"].T, said["grad"].T), (said["x"] + said["grad"].float()).T)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    said, found = rows(100, 384), []
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        n, mean_N, scale_N = normed(said["x"], said["weight"], said["bias"], 1e-5, True)
+        found.append((n, *norm_gradients(n, said["stream"], said["x"], said["weight"], mean_N, scale_N, True), tanh_gelu(n)))
+    for others in found[1:]:
+        assert all(map(torch.equal, found[0], others))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"norm": {"kind": "layer"}, "biases": True, "feed_forward": {"kind": "gelu"}},
+        {"norm": {"kind": "layer", "place": "post"}, "feed_forward": {"kind": "geglu"}},
+        {"norm": {"place": "sandwich"}, "dropout": 0.1},
+        {"norm": {"kind": "layer", "place": "deep"}, "biases": True},
+        {"block": "parallel"},
+        {"block": "parallel-two-norms", "norm": {"kind": "layer"}, "biases": True},
+        {"norm": {"kind": "none"}},
+    ],
+    ids=str,
+)
+def test_a_network_learns_the_same_with_torchs_operators(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    network, inputs = tiny(**changes).build(0).train(), Inputs(tokens(3, 20))
+
+    def gradients() -> list[torch.Tensor]:
+        network.zero_grad()
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits_BTV = network(inputs)
+        functional.log_softmax(logits_BTV.float(), dim=-1)[..., 5].sum().backward()
+        return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+
+    ours = gradients()
+    for module in (norms, feed_forward):
+        monkeypatch.setattr(module, "in_one_pass", lambda x: False)
+    torchs = gradients()
+    assert len(ours) == len(torchs) > 0
+    for mine, theirs in zip(ours, torchs, strict=True):
+        assert torch.linalg.vector_norm(mine - theirs) <= 0.03 * torch.linalg.vector_norm(theirs)
