@@ -1,9 +1,15 @@
 """Who computes a kernel of ours? The threads that torch already has: a second pool beside them would wait for the same cores.
 
     @Kernel
-    def _double(job):                              # runs on every thread of the team
-        while (share := take(job)) >= 0:           # shares are taken one by one, each by one thread
-            x_N = part(floats(job, 0), share, job) …
+    def _doubled(job):                 # runs on every thread of the team
+        count = argument(job, 0)
+        share = take(job)              # shares are taken one by one, each by one thread
+        while share >= 0:
+            x_N = floats(job, 1, begin(job, share, count), begin(job, share + 1, count))
+            x_N[:] = 2 * x_N
+            share = take(job)
+
+    run(_doubled, 32, x.numel(), x)
 
 torch's operators run on GNU's OpenMP, whose workers spin for a moment after each of them, so threads of Numba's own would run beside
 spinning ones. `GOMP_parallel` (an entry of its stable binary interface since GCC 4.9, and of LLVM's library too) takes a C function
@@ -58,7 +64,11 @@ def gathered() -> Any:
 
 
 def run(kernel: Kernel, shares: int, *arguments: torch.Tensor | int) -> None:
-    """`kernel` on torch's threads until all `shares` are done; tensors are told by where they begin."""
+    """`kernel` on torch's threads until all `shares` are done; tensors are told by where they begin.
+
+    What a kernel does with memory nobody checks: it knows how its tensors lie, and their dtypes.
+    """
+    assert all(at.is_contiguous() for at in arguments if isinstance(at, torch.Tensor))
     said = [at.data_ptr() if isinstance(at, torch.Tensor) else at for at in arguments]
     job = np.array([0, shares, *said], dtype=np.int64)
     gathered()(kernel.address, job.ctypes.data, min(shares, torch.get_num_threads()), 0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from headwater.model.config import ModelConfig
@@ -70,6 +71,7 @@ class _TanhGELU(torch.autograd.Function):
         return tanh_gelu(x)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
         from headwater.model.passes import tanh_gelu_gradient
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from headwater.model.config import ModelConfig
@@ -157,6 +158,7 @@ class _Parted(torch.autograd.Function):
         return n_BTD, x_BTD
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         from headwater.model.passes import norm_gradients
 
@@ -174,5 +176,6 @@ class _Joined(torch.autograd.Function):
         return added(stream_BTD, branch_BTD)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return grads[0], grads[0].bfloat16()
