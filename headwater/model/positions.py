@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from headwater.model.parts import RoPE, Scaling
+from headwater.model.products import in_one_pass
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,34 @@ class Rotation:
 
     def apply(self, x_BTHK: torch.Tensor) -> torch.Tensor:
         """Turn each pair; features beyond the turned ones stay."""
+        if not self.neighbours and x_BTHK.dtype == torch.bfloat16 and in_one_pass(x_BTHK):
+            turned_BTHK: torch.Tensor = _Turned.apply(x_BTHK, self.cos_BT1R, self.sin_BT1R)  # type: ignore[no-untyped-call]
+            return turned_BTHK
         cos_BT1R, sin_BT1R = self.cos_BT1R.to(x_BTHK.dtype), self.sin_BT1R.to(x_BTHK.dtype)
         turned = cos_BT1R.shape[-1]
         x_BTHR, rest = x_BTHK[..., :turned], x_BTHK[..., turned:]
         partner_BTHR = _swapped(x_BTHR) if self.neighbours else x_BTHR.roll(turned // 2, dims=-1)
         y_BTHR = torch.addcmul(x_BTHR * cos_BT1R, partner_BTHR, sin_BT1R)
         return torch.cat((y_BTHR, rest), dim=-1) if rest.shape[-1] else y_BTHR
+
+
+class _Turned(torch.autograd.Function):
+    """In one pass, with sines in fp32; the gradient is turned back."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BTHK: torch.Tensor, cos_BT1R: torch.Tensor, sin_BT1R: torch.Tensor) -> torch.Tensor:
+        from headwater.model.passes import rotated
+
+        ctx.save_for_backward(cos_BT1R, sin_BT1R)
+        return rotated(x_BTHK, cos_BT1R, sin_BT1R, 1.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        from headwater.model.passes import rotated
+
+        cos_BT1R, sin_BT1R = ctx.saved_tensors
+        return rotated(grads[0], cos_BT1R, sin_BT1R, -1.0), None, None
 
 
 def _swapped(x_BTHR: torch.Tensor) -> torch.Tensor:

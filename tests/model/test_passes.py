@@ -12,8 +12,20 @@ import torch
 from torch.nn import functional
 
 from headwater.core.team import gathered
-from headwater.model import feed_forward, norms
-from headwater.model.passes import _half, added, norm_gradients, normed, tanh_gelu, tanh_gelu_gradient
+from headwater.model import feed_forward, norms, positions
+from headwater.model.parts import RoPE, Scaling
+from headwater.model.passes import (
+    _half,
+    added,
+    norm_gradients,
+    normed,
+    rotated,
+    swiglu,
+    swiglu_gradients,
+    tanh_gelu,
+    tanh_gelu_gradient,
+)
+from headwater.model.positions import Rotation
 from headwater.tokens.batch import Inputs
 from tests.model.conftest import tiny
 from tests.model.test_network import tokens
@@ -50,6 +62,40 @@ def test_gelus_gradient_of_every_number() -> None:
     torch.testing.assert_close(found.double(), 2 * slope, rtol=2**-8, atol=2e-6)
     lost = torch.tensor([math.nan, 1.0]).bfloat16()
     assert tanh_gelu_gradient(lost, lost.flip(0)).isnan().all(), "the guard must see a number that is none"
+
+
+def test_swiglu_of_every_gate() -> None:
+    """Beside each other in one tensor, as a product of two layers leaves them."""
+    usual = EVERY[EVERY.isfinite() & (EVERY.abs() < 1e15)]
+    both = torch.stack((usual, torch.full_like(usual, -1.5))).repeat(3, 1, 1).flatten(1)
+    gate, up = both.split(len(usual), dim=-1)
+    wide = [x.double().requires_grad_() for x in (gate, up)]
+    expected = functional.silu(wide[0]) * wide[1]
+    assert_near(swiglu(gate, up), expected.detach())
+    grad = torch.full(gate.shape, 2.0).bfloat16()
+    expected.backward(grad.double())
+    for found, x in zip(swiglu_gradients(grad, gate, up), wide, strict=True):
+        assert x.grad is not None and found.is_contiguous()
+        torch.testing.assert_close(found.double(), x.grad, rtol=2**-8, atol=1e-5)
+    lost = torch.tensor([[math.nan, 1.0]]).bfloat16()
+    assert swiglu(lost, lost.flip(1)).isnan().all() and swiglu_gradients(lost.flip(1), lost, lost)[0].isnan().all()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("scaling", [None, Scaling(kind="yarn", factor=4.0, original_context=8)], ids=str)
+def test_turning_and_its_gradient(share: float, scaling: Scaling | None) -> None:
+    """As the formula in fp64 turns; of a view of a wider tensor, with places that differ between rows."""
+    at = torch.stack((torch.arange(7), torch.arange(7) + 100))
+    turn = Rotation.at(at, RoPE(share=share, scaling=scaling), 12)
+    x = torch.randn(2, 7, 40, generator=torch.Generator().manual_seed(0)).bfloat16()[..., 2:38].view(2, 7, 3, 12)
+    exact = Rotation(turn.cos_BT1R.double(), turn.sin_BT1R.double(), False)
+    wide = x.double().requires_grad_()
+    expected = exact.apply(wide)
+    assert_near(rotated(x, turn.cos_BT1R, turn.sin_BT1R, 1.0), expected.detach())
+    grad = torch.randn(2, 7, 3, 12, generator=torch.Generator().manual_seed(1)).bfloat16()
+    expected.backward(grad.double())
+    assert wide.grad is not None
+    torch.testing.assert_close(rotated(grad, turn.cos_BT1R, turn.sin_BT1R, -1.0).double(), wide.grad, rtol=2**-7, atol=1e-6)
 
 
 def test_halves_are_rounded_as_torch_rounds() -> None:
@@ -129,6 +175,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         {"block": "parallel"},
         {"block": "parallel-two-norms", "norm": {"kind": "layer"}, "biases": True},
         {"norm": {"kind": "none"}},
+        {"positions": {"kind": "rope", "share": 0.5}, "feed_forward": {"kind": "swiglu"}, "qk_norm": True},
     ],
     ids=str,
 )
@@ -144,7 +191,7 @@ def test_a_network_learns_the_same_with_torchs_operators(changes: dict[str, Any]
         return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
     ours = gradients()
-    for module in (norms, feed_forward):
+    for module in (norms, feed_forward, positions):
         monkeypatch.setattr(module, "in_one_pass", lambda x: False)
     torchs = gradients()
     assert len(ours) == len(torchs) > 0
