@@ -52,6 +52,14 @@ def activation(part: FeedForwardConfig) -> Activation:
     return torch.sigmoid if part.kind == "glu" else functional.relu
 
 
+def gated(f: Activation, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """f(gate) · up."""
+    if f is functional.silu and gate.dtype == torch.bfloat16 and in_one_pass(gate):
+        h: torch.Tensor = _SwiGLU.apply(gate, up)  # type: ignore[no-untyped-call]
+        return h
+    return f(gate) * up
+
+
 def tanh_gelu(x: torch.Tensor) -> torch.Tensor:
     """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³))) / 2 (Hendrycks and Gimpel 2016)."""
     if x.dtype == torch.bfloat16 and in_one_pass(x):
@@ -146,10 +154,4 @@ class GatedUnit(nn.Module):
 
     def forward(self, x_BTD: torch.Tensor, real_BT: torch.Tensor | None = None, notes: Notes | None = None) -> torch.Tensor:
         gate_BTF, up_BTF = through(x_BTD, self.gate, self.up)
-        return through(self.dropout(self._gated(gate_BTF, up_BTF)), self.down)[0]
-
-    def _gated(self, gate_BTF: torch.Tensor, up_BTF: torch.Tensor) -> torch.Tensor:
-        if self.f is functional.silu and gate_BTF.dtype == torch.bfloat16 and in_one_pass(gate_BTF):
-            h_BTF: torch.Tensor = _SwiGLU.apply(gate_BTF, up_BTF)  # type: ignore[no-untyped-call]
-            return h_BTF
-        return self.f(gate_BTF) * up_BTF
+        return through(self.dropout(gated(self.f, gate_BTF, up_BTF)), self.down)[0]

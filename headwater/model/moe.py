@@ -12,7 +12,8 @@ one row of work: the rows are sorted by expert once, and each expert multiplies 
     balance    a loss (Switch, equation 4), or a bias on the choice alone that rises for idle experts (Wang et al. 2024): see `rebalance`
 
 Padding is not routed and counted nowhere. Routers compute in fp32 whatever the rest does (Switch, section 2.4).
-Legend: B batch, T time, D width, N real tokens, E experts, C choices of a token, P pairs of token and expert, F expert's width.
+Legend: B batch, T time, D width, N real tokens, E experts, C choices of a token, P pairs of token and expert, R rows of an expert
+with what evens them, F expert's width.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from torch import nn
 from torch.nn import functional
 
 from headwater.model.config import ModelConfig
-from headwater.model.feed_forward import activation, build_dense
+from headwater.model.feed_forward import activation, build_dense, gated
 from headwater.model.notes import Notes
 from headwater.model.parts import Gated, MoE
+from headwater.model.products import evened, linear, products
 
 
 class Experts(nn.Module):
@@ -119,9 +121,12 @@ class Experts(nn.Module):
         for piece_PD, (gate_FD, gate_bias_F, up_FD, up_bias_F, down_DF, down_bias_D) in zip(torch.split(x_PD, rows), experts, strict=True):
             if not len(piece_PD):
                 continue
-            h_PF = functional.linear(piece_PD, up_FD, up_bias_F)
-            h_PF = self.f(h_PF) if gate_FD is None else self.f(functional.linear(piece_PD, gate_FD, gate_bias_F)) * h_PF
-            pieces.append(functional.linear(self.dropout(h_PF), down_DF, down_bias_D))
+            x_RD = evened(piece_PD)
+            if gate_FD is None:
+                h_RF = self.f(linear(x_RD, up_FD, up_bias_F))
+            else:
+                h_RF = gated(self.f, *products(x_RD, (gate_FD, gate_bias_F), (up_FD, up_bias_F)))
+            pieces.append(linear(self.dropout(h_RF), down_DF, down_bias_D)[: len(piece_PD)])
         return torch.cat(pieces) if pieces else x_PD
 
 

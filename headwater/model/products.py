@@ -31,21 +31,39 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+# oneDNN compiles a product anew for each number of rows: milliseconds where the product itself takes a tenth of one.
+EVEN = 64
+
 
 def linear(x_BTI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> torch.Tensor:
+    return products(x_BTI, (weight_OI, bias_O))[0]
+
+
+def products(x_BTI: torch.Tensor, *layers: tuple[torch.Tensor, torch.Tensor | None]) -> tuple[torch.Tensor, ...]:
+    """x Wᵀ + b of each `weight_OI, bias_O`; all biases may be None. The gradient of their common input is added up inside the products."""
     if learns_in_bf16(x_BTI):
-        y_BTO: torch.Tensor = _Products.apply(x_BTI, weight_OI, bias_O)[0]  # type: ignore[no-untyped-call]
-        return y_BTO
-    return functional.linear(x_BTI, weight_OI, bias_O)
+        outs: tuple[torch.Tensor, ...] = _Products.apply(x_BTI, *(part for layer in layers for part in layer))  # type: ignore[no-untyped-call]
+        return outs
+    return tuple(functional.linear(x_BTI, weight_OI, bias_O) for weight_OI, bias_O in layers)
 
 
 def through(x_BTI: torch.Tensor, *layers: nn.Module) -> tuple[torch.Tensor, ...]:
-    """`layer(x)` of each; plain linear layers add up the gradient of their common input inside the products."""
-    if learns_in_bf16(x_BTI) and all(map(_is_plain, layers)) and len({layer.bias is None for layer in layers}) == 1:
-        parts = (part for layer in layers for part in (layer.weight, layer.bias))
-        outs: tuple[torch.Tensor, ...] = _Products.apply(x_BTI, *parts)  # type: ignore[no-untyped-call]
-        return outs
+    """`layer(x)` of each, as `products` where they are plain linear layers."""
+    plain = [layer for layer in layers if isinstance(layer, nn.Linear) and _is_plain(layer)]
+    if learns_in_bf16(x_BTI) and len(plain) == len(layers) and len({layer.bias is None for layer in plain}) == 1:
+        return products(x_BTI, *((layer.weight, layer.bias) for layer in plain))
     return tuple(layer(x_BTI) for layer in layers)
+
+
+def evened(x_NI: torch.Tensor) -> torch.Tensor:
+    """Rows whose number is drawn by the data, with zeros below them, so that bf16 products on a CPU meet few different numbers.
+
+    Of rows x 256 into 352 features, forward, gradient of x and of W: 0.08, 0.07 and 0.13 ms for 512 rows; 1.0, 1.1 and 3.5 ms for each
+    number of rows that was not there before (2026-11-22).
+    """
+    device = x_NI.device.type
+    in_bf16 = x_NI.dtype == torch.bfloat16 or (torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16)
+    return functional.pad(x_NI, (0, 0, 0, -len(x_NI) % EVEN)) if device == "cpu" and in_bf16 else x_NI
 
 
 def _is_plain(layer: nn.Module) -> bool:

@@ -2,7 +2,7 @@
 
     how = TextRows.of(model, tokenizer)             HeadwaterError where the tokenizer lacks what an encoder's rows begin and end with
     how.row(first, second)                          cls A sep [B sep] for an encoder, end A end [B end] for a decoder
-    how.lay([item, …])                              -> Batch, as long as its longest row, with the items' labels
+    how.lay([item, …])                              -> Batch, about as long as its longest row, with the items' labels
     LabelledData(items, how, rows, seed)            what the training loop asks for
 
 A decoder reads a text after the token that begins a document, and its class at the last token (Radford et al. 2018, section 3.3); an
@@ -25,6 +25,9 @@ from headwater.objectives.rows import Layout, Row, lay
 from headwater.tokens.batch import Batch
 from headwater.tokens.order import Permutation
 from headwater.tokens.tokenizer import Tokenizer
+
+# Rows grow by so many tokens: a processor's products are compiled for each shape that they meet (model/products.py).
+EVEN = 16
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class TextRows:
         return Layout(length, self.pad, both_ways=self.both_ways, apart=True, fields=fields)
 
     def lay(self, items: Sequence[Item]) -> Batch:
-        batch = lay([item.row for item in items], self.layout(max(len(item.row.tokens) for item in items)))
+        longest = max(len(item.row.tokens) for item in items)
+        batch = lay([item.row for item in items], self.layout(min(self.context, -(-longest // EVEN) * EVEN)))
         labels = [item.label for item in items]
         if labels[0] is None:
             return batch

@@ -24,6 +24,7 @@ from torch.nn import functional
 from headwater.model.heads import Vocabulary
 from headwater.model.network import Network
 from headwater.model.notes import Notes
+from headwater.model.products import evened
 from headwater.model.recompute import without_trace
 from headwater.tokens.batch import Batch
 from headwater.training.loss_config import LossConfig
@@ -135,7 +136,9 @@ def _at_positions(
     counts = network.config.norm.kind == "batch"  # a BatchNorm in the head counts real tokens, so it must see all of them at once
     learned_BT = weights_BT != 0
     if not counts and int(learned_BT.sum()) < FEW * learned_BT.numel():
-        x_ND, targets_N, weights_N, real_N = x_BTD[learned_BT], targets_BT[learned_BT], weights_BT[learned_BT], None
+        x_ND, targets_N, weights_N, real_N = evened(x_BTD[learned_BT]), targets_BT[learned_BT], weights_BT[learned_BT], None
+        below = (0, len(x_ND) - len(targets_N))
+        targets_N, weights_N = functional.pad(targets_N, below), functional.pad(weights_N, below)
     else:
         x_ND, targets_N, weights_N = x_BTD.flatten(0, 1), targets_BT.flatten(), weights_BT.flatten()
         real_N = None if real_BT is None else real_BT.flatten()

@@ -371,3 +371,24 @@ def test_a_network_with_experts_learns_by_both_its_losses() -> None:
         optimizer.step()
     assert loss.item() < 0.05
     assert set(notes.loads) == {"layer 0", "layer 1"}
+
+
+@pytest.mark.parametrize("biases", [False, GPT2_BIASES], ids=str)
+@pytest.mark.parametrize("kind", ["swiglu", "gelu"])
+def test_what_evens_an_experts_rows_says_and_learns_nothing(kind: str, biases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = experts(biases=biases, expert={"width": 24, "kind": kind}).train()
+    x_BTD = draw(2, 37, 16).bfloat16()
+
+    def learned() -> list[torch.Tensor]:
+        part.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            y_BTD = part(x_BTD)
+        (y_BTD.float() * draw(2, 37, 16, seed=1)).sum().backward()
+        return [y_BTD.detach().float(), *(parameter.grad for parameter in part.parameters() if parameter.grad is not None)]
+
+    evened = learned()
+    monkeypatch.setattr("headwater.model.moe.evened", lambda x: x)
+    plain = learned()
+    assert len(evened) == len(plain) > 3
+    for mine, theirs in zip(evened, plain, strict=True):
+        assert torch.linalg.vector_norm(mine - theirs) <= 0.005 * torch.linalg.vector_norm(theirs)

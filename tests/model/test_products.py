@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from headwater.model.products import linear, through
+from headwater.model.products import EVEN, evened, linear, through
 
 
 def learned(layers: list[nn.Linear], x_BTI: torch.Tensor, *, ours: bool) -> list[torch.Tensor]:
@@ -72,3 +72,14 @@ def test_what_comes_out_may_be_changed_in_place() -> None:
     out.backward(buffer)
     assert layer.bias.grad is not None
     assert layer.bias.grad.tolist() == [5.0] * 16
+
+
+@pytest.mark.parametrize("rows", [0, 1, EVEN - 1, EVEN, EVEN + 1])
+def test_rows_are_evened_where_their_number_is_compiled(rows: int) -> None:
+    x_NI = torch.randn(rows, 3)
+    assert evened(x_NI) is x_NI
+    with torch.autocast("cpu", torch.bfloat16):
+        even_NI = evened(x_NI)
+    assert torch.equal(even_NI[:rows], x_NI)
+    assert len(even_NI) % EVEN == 0 and len(even_NI) - rows < EVEN
+    assert not even_NI[rows:].any()

@@ -19,7 +19,7 @@ CLS, SEP, END, PAD = (TOKENIZER.special(name) for name in ("cls", "sep", "end", 
 
 
 def how(kind: str, types: int = 2) -> TextRows:
-    shape = {"kind": kind, "layers": 2, "width": 16, "heads": 2, "context": 16, "embedding": {"types": types}}
+    shape = {"kind": kind, "layers": 2, "width": 16, "heads": 2, "context": 24, "embedding": {"types": types}}
     return TextRows.of(ModelConfig.model_validate(shape), TOKENIZER)
 
 
@@ -33,12 +33,14 @@ def test_an_encoder_reads_cls_and_sep_a_decoder_ends() -> None:
     assert row.types is None
 
 
-def test_a_batch_is_as_long_as_its_longest_row() -> None:
+def test_a_batch_is_about_as_long_as_its_longest_row() -> None:
+    """In steps of 16 tokens, up to the context."""
     rows = how("encoder")
     batch = rows.lay([Item(rows.row([7]), 1, "a"), Item(rows.row([7, 8, 9]), 0, "b")])
-    assert batch.inputs.tokens_BT.tolist() == [[CLS, 7, SEP, PAD, PAD], [CLS, 7, 8, 9, SEP]]
+    assert batch.inputs.tokens_BT.tolist() == [[CLS, 7, SEP] + [PAD] * 13, [CLS, 7, 8, 9, SEP] + [PAD] * 11]
     assert batch.inputs.segments_BT is not None
-    assert batch.inputs.segments_BT.tolist() == [[1, 1, 1, 0, 0], [1] * 5]
+    assert batch.inputs.segments_BT.tolist() == [[1] * 3 + [0] * 13, [1] * 5 + [0] * 11]
+    assert [rows.lay([Item(rows.row([7] * text), 1, "a")]).size for text in (14, 15, 22)] == [16, 24, 24]
     assert batch.inputs.mask == full() & documents()
     assert how("decoder").lay([Item(rows.row([7]), 1, "a")]).inputs.mask == causal() & documents()
     assert batch.labels is not None
