@@ -97,31 +97,31 @@ _add_one: Any = intrinsic(_of_add_one)
 _pointer: Any = intrinsic(_of_pointer)
 
 
-@njit
+@njit(inline="always")
 def take(job: Any) -> int:
     """The next share that nobody has begun; -1 when none is left."""
     share: int = _add_one(job)
     return share if share < job[_SHARES] else -1
 
 
-@njit
+@njit(inline="always")
 def argument(job: Any, place: int) -> int:
     return job[_FIRST + place]  # type: ignore[no-any-return]
 
 
-@njit
+@njit(inline="always")
 def begin(job: Any, share: int, count: int) -> int:
     """Where the share begins, of `count` that are shared out; it ends where the next one begins."""
     return share * count // job[_SHARES]  # type: ignore[no-any-return]
 
 
-@njit
+@njit(inline="always")
 def halves(job: Any, place: int, first: int, last: int) -> np.ndarray:
     """From `first` to `last` of a bf16 tensor, as uint16."""
     return carray(_pointer(job[_FIRST + place], np.uint16), last)[first:last]  # type: ignore[no-any-return]
 
 
-@njit
+@njit(inline="always")
 def floats(job: Any, place: int, first: int, last: int) -> np.ndarray:
     """From `first` to `last` of an fp32 tensor."""
     return carray(_pointer(job[_FIRST + place], np.float32), last)[first:last]  # type: ignore[no-any-return]
