@@ -25,11 +25,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _peer import environment, machine
 
-from headwater.model.config import ModelConfig
+if TYPE_CHECKING:  # the plot is drawn by an environment that has matplotlib and nothing of ours
+    from headwater.model.config import ModelConfig
 
 SHAPES: dict[int, dict[str, int]] = {
     1: {"layers": 2, "width": 128, "heads": 2},
@@ -43,6 +44,8 @@ SECONDS, STEPS = 4.0, (2, 8)  # timed for so long, but for no fewer and no more 
 
 
 def config(size: int, context: int) -> ModelConfig:
+    from headwater.model.config import ModelConfig
+
     return ModelConfig.model_validate({**SHAPES[size], "context": context, "vocab_size": 4096})
 
 
@@ -141,12 +144,18 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             axis.plot([row["context"] for row in own], [row[key] or float("nan") for row in own], "o-", label=f"{size} M")
     for axis, title in zip(axes, ("tokens a second", "peak memory, GB", "share of the measured matrix peak (MFU)"), strict=True):
         axis.set_xscale("log", base=2)
+        axis.set_xticks(sorted({row["context"] for row in rows}))
+        axis.xaxis.set_major_formatter("{x:,.0f}")
         axis.set_xlabel("context, tokens")
         axis.set_title(title)
         axis.grid(alpha=0.3)
-    axes[0].set_yscale("log")
-    axes[1].set_yscale("log")
-    axes[0].legend(title="parameters")
+    for axis, ticks in ((axes[0], (300, 1000, 3000, 10_000, 30_000)), (axes[1], (0.5, 1, 2, 4))):
+        axis.set_yscale("log")
+        axis.set_yticks(ticks)
+        axis.yaxis.set_major_formatter("{x:,g}")
+        axis.yaxis.set_minor_formatter("")
+    axes[2].set_ylim(0)
+    axes[2].legend(title="parameters", ncols=2, loc="lower right")
     figure.suptitle(f"One training step of {A_STEP:,} tokens · {machine()}", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
