@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,16 @@ def sentence(draw: random.Random) -> str:
 
 def chinese_sentence(draw: random.Random) -> str:
     return "".join(draw.choice(CHINESE) for _ in range(draw.randint(6, 14))) + "。"
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Torch's number of threads is put back."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

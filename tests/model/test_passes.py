@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -145,13 +144,6 @@ def test_a_sum_of_two_dtypes() -> None:
     said = rows(33, 100)
     assert torch.equal(added(said["x"], said["grad"]), said["x"] + said["grad"].float())
     assert torch.equal(added(said["x"].T, said["grad"].T), (said["x"] + said["grad"].float()).T)
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")
