@@ -28,6 +28,7 @@ import numba
 import numpy as np
 import torch
 from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from headwater.core.compiled import cache_of, njit
@@ -35,7 +36,7 @@ from headwater.core.compiled import cache_of, njit
 carray: Any = numba.carray  # type: ignore[attr-defined]
 types: Any = numba.types
 JOB = types.void(types.CPointer(types.int64))
-_TAKEN, _SHARES, _FIRST = 0, 1, 2  # what stands where in a job: shares begun, shares there are, then the arguments
+_TAKEN, _JOINED, _SHARES, _FIRST = 0, 1, 2, 3  # what stands where in a job: shares begun, threads that came, shares, then the arguments
 
 
 class Kernel:
@@ -70,17 +71,22 @@ def run(kernel: Kernel, shares: int, *arguments: torch.Tensor | int) -> None:
     """
     assert all(at.is_contiguous() for at in arguments if isinstance(at, torch.Tensor))
     said = [at.data_ptr() if isinstance(at, torch.Tensor) else at for at in arguments]
-    job = np.array([0, shares, *said], dtype=np.int64)
+    job = np.array([0, 0, shares, *said], dtype=np.int64)
     gathered()(kernel.address, job.ctypes.data, min(shares, torch.get_num_threads()), 0)
 
 
-def _of_add_one(typing_context: Any, pointer: Any) -> Any:
-    """The number at the pointer, which grows by one for all threads at once."""
+def word_of(x: float) -> int:
+    """The bits of an fp32 number, as a job takes them."""
+    return int(np.float32(x).view(np.int32))
+
+
+def _of_add_one(typing_context: Any, pointer: Any, place: Any) -> Any:
+    """The number at that place behind the pointer, which grows by one for all threads at once."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.atomic_rmw("add", arguments[0], ir.Constant(ir.IntType(64), 1), "seq_cst")
+        return builder.atomic_rmw("add", builder.gep(arguments[0], [arguments[1]]), ir.Constant(ir.IntType(64), 1), "seq_cst")
 
-    return types.int64(pointer), generate
+    return types.int64(pointer, types.int64), generate
 
 
 def _of_pointer(typing_context: Any, address: Any, kind: Any) -> Any:
@@ -93,14 +99,28 @@ def _of_pointer(typing_context: Any, address: Any, kind: Any) -> Any:
     return pointed(types.int64, kind), generate
 
 
+def _of_fetch(typing_context: Any, address: Any) -> Any:
+    """The line of cache at that address is wanted soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+        builder.call(fetch, [builder.inttoptr(arguments[0], pointer), number(0), number(2), number(1)])  # to read; second level; data
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
 _add_one: Any = intrinsic(_of_add_one)
+_fetch: Any = intrinsic(_of_fetch)
 _pointer: Any = intrinsic(_of_pointer)
 
 
 @njit(inline="always")
 def take(job: Any) -> int:
     """The next share that nobody has begun; -1 when none is left."""
-    share: int = _add_one(job)
+    share: int = _add_one(job, _TAKEN)
     return share if share < job[_SHARES] else -1
 
 
@@ -116,12 +136,46 @@ def begin(job: Any, share: int, count: int) -> int:
 
 
 @njit(inline="always")
+def join(job: Any) -> int:
+    """Which thread of the team this is, from 0 on: whose scratch memory it may use. To be asked once."""
+    return _add_one(job, _JOINED)  # type: ignore[no-any-return]
+
+
+@njit
+def fetch(x: int, line: int, rows: int, length: int) -> None:
+    """So many bytes of each row are wanted soon; a processor does not guess where the next row is if it is far."""
+    for row in range(rows):
+        for at in range(0, length, 64):
+            _fetch(x + row * line + at)
+
+
+@njit(inline="always")
 def halves(job: Any, place: int, first: int, last: int) -> np.ndarray:
     """From `first` to `last` of a bf16 tensor, as uint16."""
-    return carray(_pointer(job[_FIRST + place], np.uint16), last)[first:last]  # type: ignore[no-any-return]
+    return halves_at(job[_FIRST + place], last)[first:last]
 
 
 @njit(inline="always")
 def floats(job: Any, place: int, first: int, last: int) -> np.ndarray:
     """From `first` to `last` of an fp32 tensor."""
-    return carray(_pointer(job[_FIRST + place], np.float32), last)[first:last]  # type: ignore[no-any-return]
+    return floats_at(job[_FIRST + place], last)[first:last]
+
+
+@njit(inline="always")
+def halves_at(address: int, count: int) -> np.ndarray:
+    return carray(_pointer(address, np.uint16), count)  # type: ignore[no-any-return]
+
+
+@njit(inline="always")
+def floats_at(address: int, count: int) -> np.ndarray:
+    return carray(_pointer(address, np.float32), count)  # type: ignore[no-any-return]
+
+
+@njit(inline="always")
+def words_at(address: int, count: int) -> np.ndarray:
+    return carray(_pointer(address, np.uint32), count)  # type: ignore[no-any-return]
+
+
+@njit(inline="always")
+def flags_at(address: int, count: int) -> np.ndarray:
+    return carray(_pointer(address, np.uint8), count)  # type: ignore[no-any-return]

@@ -1,13 +1,14 @@
 """With what arithmetic is attention computed? softmax(q kᵀ / sqrt(K)) v under a mask, by the fastest correct way here.
 
-In: q_BHTK, k_BJSK, v_BJSK and a Lowered mask. Out: mixed_BHTK. Two ways, equal up to rounding:
+In: q_BHTK, k_BJSK, v_BJSK and a Lowered mask. Out: mixed_BHTK. Three ways, equal up to rounding:
 
-- SDPA (torch's fused kernel): inference, GPUs, fp32, long rows. It never holds a score matrix.
-- SDPA forward with an explicit backward: training in bf16 on a CPU with rows of at most 512 tokens. There SDPA's own backward
-  is slow (24 of its 28 ms below); recomputing the scores for a few rows at a time, so that they stay in the processor's cache,
-  is faster and keeps as little. Forward + backward in bf16, H=6, K=64, causal, medians in ms of interleaved runs on 2 quiet
-  threads of a Xeon with AMX (2026-11-22), recomputing 8, 4, 4, 2 and 4 rows at a time by autograd; `explicit` is the plain
-  matmul-softmax-matmul that keeps its scores, `halves` recomputes in two causal halves and so skips a quarter of the scores:
+- SDPA (torch's fused kernel): inference, GPUs, fp32, dropout, compiled blocks. It never holds a score matrix.
+- Tiles (model/tiles.py): training in bf16 on a CPU with AMX, where scores are q kᵀ and nothing more.
+- SDPA forward with an explicit backward: the rest of training in bf16 on a CPU with rows of at most 512 tokens (biases, softcaps,
+  odd lengths, no AMX). There SDPA's own backward is slow (24 of its 28 ms below); recomputing the scores for a few rows at a time, so that
+  they stay in the processor's cache, is faster and keeps as little. Forward + backward in bf16, H=6, K=64, causal, medians in ms of
+  interleaved runs on 2 quiet threads of a Xeon with AMX (2026-11-22), recomputing 8, 4, 4, 2 and 4 rows at a time by autograd; `explicit`
+  is the plain matmul-softmax-matmul that keeps its scores, `halves` recomputes in two causal halves and so skips a quarter of the scores:
 
       B   T     SDPA  explicit  recomputed  halves
       16  128   18.9   7.1       7.2         8.5
@@ -34,6 +35,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from headwater.model.products import in_one_pass
 from headwater.tokens.masks import Causal, Full, Mask, Places
 
 # Scores computed at once in the backward pass (8 MB of bf16), in pieces of as many rows each: at 16 x 256, pieces of 2, 4, 5 and 8 rows of
@@ -86,8 +88,14 @@ def attend(
 ) -> torch.Tensor:
     """`mixed_BHTK`. `dropout` is the rate at which attention weights are dropped."""
     trains_on_cpu = torch.is_grad_enabled() and q_BHTK.requires_grad and q_BHTK.device.type == "cpu"
-    if trains_on_cpu and q_BHTK.dtype == torch.bfloat16 and k_BJSK.shape[2] <= LONGEST_RECOMPUTED and not dropout:
-        return _Recomputed.apply(q_BHTK, k_BJSK, v_BJSK, mask.bias_BHTS, mask, scores)  # type: ignore[no-any-return, no-untyped-call]
+    if trains_on_cpu and q_BHTK.dtype == torch.bfloat16 and not dropout:
+        if mask.bias_BHTS is None and scores.softcap is None and in_one_pass(q_BHTK):
+            from headwater.model import tiles  # imports Numba, which only training in bf16 asks for
+
+            if tiles.fits(q_BHTK, k_BJSK):
+                return _Tiled.apply(q_BHTK, k_BJSK, v_BJSK, mask, scores.scale)  # type: ignore[no-any-return, no-untyped-call]
+        if k_BJSK.shape[2] <= LONGEST_RECOMPUTED:
+            return _Recomputed.apply(q_BHTK, k_BJSK, v_BJSK, mask.bias_BHTS, mask, scores)  # type: ignore[no-any-return, no-untyped-call]
     if scores.softcap is not None:
         return explicit(q_BHTK, k_BJSK, v_BJSK, mask, scores, dropout)
     return fused(q_BHTK, k_BJSK, v_BJSK, mask, scores, dropout)
@@ -131,6 +139,28 @@ def _added(mask: Lowered, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor) -> torch.T
         return (bias_TS.fill_(-math.inf).triu_(1) if mask.causal else bias_TS).repeat(H // J, 1)
     bias_B1TS = torch.zeros_like(mask.allowed_B1TS, dtype=q_BHTK.dtype).masked_fill_(~mask.allowed_B1TS, -math.inf)
     return bias_B1TS[:, None].expand(B, J, H // J, T, S).reshape(B * J, H // J * T, S)
+
+
+class _Tiled(torch.autograd.Function):
+    """Both ways by model/tiles.py."""
+
+    @staticmethod
+    def forward(ctx: Any, q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor, mask: Lowered, scale: float) -> torch.Tensor:
+        from headwater.model import tiles
+
+        mixed_BHTK, kept_BHT = tiles.forward(q_BHTK, k_BJSK, v_BJSK, mask.causal, mask.allowed_B1TS, scale)
+        ctx.save_for_backward(q_BHTK, k_BJSK, v_BJSK, mixed_BHTK, kept_BHT)
+        ctx.mask, ctx.scale = mask, scale
+        return mixed_BHTK
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        from headwater.model import tiles
+
+        q_BHTK, k_BJSK, v_BJSK, mixed_BHTK, kept_BHT = ctx.saved_tensors
+        mask: Lowered = ctx.mask
+        given = (grads[0], q_BHTK, k_BJSK, v_BJSK, mixed_BHTK, kept_BHT)
+        return *tiles.backward(*given, mask.causal, mask.allowed_B1TS, ctx.scale), None, None
 
 
 class _Recomputed(torch.autograd.Function):

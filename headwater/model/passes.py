@@ -27,15 +27,12 @@ import numpy as np
 import torch
 
 from headwater.core.compiled import njit
-from headwater.core.team import Kernel, argument, begin, floats, halves, run, take
+from headwater.core.lanes import LIKE_IEEE, LOG2_E, SUMS, exp2, half, wide
+from headwater.core.team import Kernel, argument, begin, floats, halves, run, take, word_of
 
-LIKE_IEEE = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
-SUMS = {"error_model": "numpy", "fastmath": {"contract", "nsz", "reassoc"}}  # in any order: a sum can then be made in lanes
 SHARES = 32  # of rows, each summed by one thread
 
 _F = np.float32
-_LOG2_E = _F(1.4426950408889634)
-_ROUND = _F(12582912.0)  # 1.5 * 2^23: adding it leaves the nearest whole number in the last bits
 _TANH, _CUBE = _F(1.5957691216057308), _F(0.044715)  # 2 sqrt(2 / pi)
 
 
@@ -77,7 +74,7 @@ def rotated(x_BTHK: torch.Tensor, cos_BTR: torch.Tensor, sin_BTR: torch.Tensor, 
     x_NF, R = _lines(x_BTHK.flatten(2)), cos_BTR.shape[-1]
     out = x_BTHK.new_empty(x_BTHK.shape)
     K, places = x_BTHK.shape[-1], cos_BTR.numel() // R
-    run(_rotated_job, SHARES, *_lying(x_NF), K, R, places, _word(sign), cos_BTR.contiguous(), sin_BTR.contiguous(), out)
+    run(_rotated_job, SHARES, *_lying(x_NF), K, R, places, word_of(sign), cos_BTR.contiguous(), sin_BTR.contiguous(), out)
     return out
 
 
@@ -85,7 +82,7 @@ def normed(x: torch.Tensor, weight_D: torch.Tensor, bias_D: torch.Tensor | None,
     """(x - mean) scale · weight + bias of fp32 rows as bf16, with what the gradient needs: `mean_N` (0 unless centred) and `scale_N`."""
     x = x.contiguous()
     out, (mean_N, scale_N) = torch.empty_like(x, dtype=torch.bfloat16), x.new_empty(2, x.numel() // x.shape[-1])
-    told = (len(mean_N), x.shape[-1], int(centred), int(bias_D is not None), _word(eps))
+    told = (len(mean_N), x.shape[-1], int(centred), int(bias_D is not None), word_of(eps))
     run(_norm_job, SHARES, *told, x, weight_D, weight_D if bias_D is None else bias_D, out, mean_N, scale_N)
     return out, mean_N, scale_N
 
@@ -126,62 +123,26 @@ def _lying(x_NF: torch.Tensor) -> tuple[int, int, int, int]:
     return x_NF.data_ptr(), len(x_NF), x_NF.shape[1], x_NF.stride(0)
 
 
-def _word(x: float) -> int:
-    """The bits of an fp32 number, as a job takes them."""
-    return int(np.float32(x).view(np.int32))
-
-
-@njit
-def _wide(half: np.uint16) -> np.float32:
-    return np.uint32(np.uint32(half) << np.uint32(16)).view(np.float32)
-
-
-@njit
-def _half(x: np.float32) -> np.uint16:
-    """Rounded to the nearest, ties to even; NaN stays NaN, whatever its last bits are."""
-    bits = np.float32(x).view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-    return np.uint16(rounded) if x == x else np.uint16(0x7FC0)
-
-
-@njit(**LIKE_IEEE)
-def _exp2(x: np.float32) -> np.float32:
-    """2^x to 3e-6 of itself; 0 below -126, infinity above 126. A bf16's NaN stays NaN."""
-    low = _F(-126.0) if x < _F(-126.0) else x
-    y = _F(126.0) if low > _F(126.0) else low
-    shifted = y + _ROUND
-    r = y - (shifted - _ROUND)
-    p = _F(0.0013333558)
-    p = p * r + _F(0.009618129)
-    p = p * r + _F(0.05550411)
-    p = p * r + _F(0.24022651)
-    p = p * r + _F(0.6931472)
-    p = p * r + _F(1.0)
-    power = np.uint32(np.float32(p).view(np.uint32) + (np.float32(shifted).view(np.uint32) << np.uint32(23))).view(np.float32)
-    some = _F(0.0) if x < _F(-126.0) else power
-    return _F(np.inf) if x > _F(126.0) else some
-
-
 @njit(**LIKE_IEEE)
 def _tanh_share(x: np.float32) -> np.float32:
     """(1 + tanh u) / 2 = 1 / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x³)."""
-    return _F(1.0) / (_F(1.0) + _exp2(-_LOG2_E * _TANH * (x + _CUBE * x * x * x)))
+    return _F(1.0) / (_F(1.0) + exp2(-LOG2_E * _TANH * (x + _CUBE * x * x * x)))
 
 
 @njit(**LIKE_IEEE)
 def _tanh_gelu(x_N: np.ndarray, out_N: np.ndarray) -> None:
     for at in range(len(x_N)):
-        x = _wide(x_N[at])
-        out_N[at] = _half(x * _tanh_share(x))
+        x = wide(x_N[at])
+        out_N[at] = half(x * _tanh_share(x))
 
 
 @njit(**LIKE_IEEE)
 def _tanh_gelu_gradient(grad_N: np.ndarray, x_N: np.ndarray, out_N: np.ndarray) -> None:
     for at in range(len(x_N)):
-        x = _wide(x_N[at])
+        x = wide(x_N[at])
         share = _tanh_share(x)
         slope = share + x * share * (_F(1.0) - share) * _TANH * (_F(1.0) + _F(3.0) * _CUBE * x * x)
-        out_N[at] = _half(_wide(grad_N[at]) * slope)
+        out_N[at] = half(wide(grad_N[at]) * slope)
 
 
 @Kernel
@@ -220,10 +181,10 @@ def _norm(x_D: np.ndarray, weight_D: np.ndarray, bias_D: np.ndarray, biased: boo
     scale = _F(1.0) / np.sqrt(square / _F(len(x_D)) + eps)
     if biased:
         for at in range(len(x_D)):
-            out_D[at] = _half((x_D[at] - mean) * scale * weight_D[at] + bias_D[at])
+            out_D[at] = half((x_D[at] - mean) * scale * weight_D[at] + bias_D[at])
     else:
         for at in range(len(x_D)):
-            out_D[at] = _half((x_D[at] - mean) * scale * weight_D[at])
+            out_D[at] = half((x_D[at] - mean) * scale * weight_D[at])
     return mean, scale
 
 
@@ -233,7 +194,7 @@ def _norm_gradient(grad_D: np.ndarray, stream_D: np.ndarray, x_D: np.ndarray, we
     """With n = (x - mean) scale and h = gradient · weight: scale (h - mean h - n mean(h n)) is added to the stream's."""
     plain, along = _F(0.0), _F(0.0)
     for at in range(len(x_D)):
-        grad = _wide(grad_D[at])
+        grad = wide(grad_D[at])
         n = (x_D[at] - mean) * scale
         of_weight_D[at] += grad * n
         of_bias_D[at] += grad
@@ -244,13 +205,13 @@ def _norm_gradient(grad_D: np.ndarray, stream_D: np.ndarray, x_D: np.ndarray, we
     along /= _F(len(x_D))
     for at in range(len(x_D)):
         n = (x_D[at] - mean) * scale
-        out_D[at] = stream_D[at] + scale * (_wide(grad_D[at]) * weight_D[at] - plain - n * along)
+        out_D[at] = stream_D[at] + scale * (wide(grad_D[at]) * weight_D[at] - plain - n * along)
 
 
 @njit(**LIKE_IEEE)
 def _added(stream_N: np.ndarray, branch_N: np.ndarray, out_N: np.ndarray) -> None:
     for at in range(len(out_N)):
-        out_N[at] = stream_N[at] + _wide(branch_N[at])
+        out_N[at] = stream_N[at] + wide(branch_N[at])
 
 
 @Kernel
@@ -296,33 +257,33 @@ def _norm_gradient_job(job: Any) -> None:
 
 @njit(**LIKE_IEEE)
 def _sigmoid(x: np.float32) -> np.float32:
-    return _F(1.0) / (_F(1.0) + _exp2(-_LOG2_E * x))
+    return _F(1.0) / (_F(1.0) + exp2(-LOG2_E * x))
 
 
 @njit(**LIKE_IEEE)
 def _swiglu(gate_F: np.ndarray, up_F: np.ndarray, out_F: np.ndarray) -> None:
     for at in range(len(out_F)):
-        gate = _wide(gate_F[at])
-        out_F[at] = _half(gate * _sigmoid(gate) * _wide(up_F[at]))
+        gate = wide(gate_F[at])
+        out_F[at] = half(gate * _sigmoid(gate) * wide(up_F[at]))
 
 
 @njit(**LIKE_IEEE)
 def _swiglu_gradients(grad_F: np.ndarray, gate_F: np.ndarray, up_F: np.ndarray, of_gate_F: np.ndarray, of_up_F: np.ndarray) -> None:
     for at in range(len(grad_F)):
-        grad, gate = _wide(grad_F[at]), _wide(gate_F[at])
+        grad, gate = wide(grad_F[at]), wide(gate_F[at])
         share = _sigmoid(gate)
-        of_up_F[at] = _half(grad * gate * share)
-        of_gate_F[at] = _half(grad * _wide(up_F[at]) * share * (_F(1.0) + gate * (_F(1.0) - share)))
+        of_up_F[at] = half(grad * gate * share)
+        of_gate_F[at] = half(grad * wide(up_F[at]) * share * (_F(1.0) + gate * (_F(1.0) - share)))
 
 
 @njit(**LIKE_IEEE)
 def _rotated(x_K: np.ndarray, cos_R: np.ndarray, sin_R: np.ndarray, sign: np.float32, out_K: np.ndarray) -> None:
-    half = len(cos_R) // 2
-    for at in range(half):
-        a, b = _wide(x_K[at]), _wide(x_K[half + at])
-        out_K[at] = _half(a * cos_R[at] + b * (sign * sin_R[at]))
-        out_K[half + at] = _half(b * cos_R[half + at] + a * (sign * sin_R[half + at]))
-    for at in range(2 * half, len(x_K)):
+    middle = len(cos_R) // 2
+    for at in range(middle):
+        a, b = wide(x_K[at]), wide(x_K[middle + at])
+        out_K[at] = half(a * cos_R[at] + b * (sign * sin_R[at]))
+        out_K[middle + at] = half(b * cos_R[middle + at] + a * (sign * sin_R[middle + at]))
+    for at in range(2 * middle, len(x_K)):
         out_K[at] = x_K[at]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -14,7 +13,6 @@ from headwater.core.team import gathered
 from headwater.model import feed_forward, norms, positions
 from headwater.model.parts import RoPE, Scaling
 from headwater.model.passes import (
-    _half,
     added,
     norm_gradients,
     normed,
@@ -95,14 +93,6 @@ def test_turning_and_its_gradient(share: float, scaling: Scaling | None) -> None
     expected.backward(grad.double())
     assert wide.grad is not None
     torch.testing.assert_close(rotated(grad, turn.cos_BT1R, turn.sin_BT1R, -1.0).double(), wide.grad, rtol=2**-7, atol=1e-6)
-
-
-def test_halves_are_rounded_as_torch_rounds() -> None:
-    bits = np.random.default_rng(0).integers(1 << 32, size=20_000, dtype=np.uint64).astype(np.uint32)
-    odd = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0x7F7FFFFF, 0x00007FFF, 0x00008000, 0x00018000, 0x80000000], np.uint32)
-    x = np.concatenate((bits, odd)).view(np.float32)
-    found = torch.tensor([int(_half(number)) for number in x], dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
-    torch.testing.assert_close(found, torch.from_numpy(x).bfloat16(), rtol=0, atol=0, equal_nan=True)
 
 
 def rows(N: int, D: int) -> dict[str, torch.Tensor]:
