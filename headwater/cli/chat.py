@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from headwater.core.errors import HeadwaterError
+from headwater.core.hardware import cpu_has_bf16
 from headwater.corpus.read.decode import mend_surrogates
 from headwater.generation.generate import stream
 from headwater.generation.sampling import Sampling
@@ -17,6 +22,15 @@ from headwater.tokens.chat import Message, encode_dialogue
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HELP = "Write and press Enter. /new starts a new dialogue, /quit (or Ctrl-D) ends, Ctrl-C stops an answer."
+
+
+def multiplying(precision: Literal["fp32", "bf16"]) -> contextlib.AbstractContextManager[object]:
+    """Products of matrices in this precision. Raises HeadwaterError for bf16 where there are no units for it."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    if not cpu_has_bf16():
+        raise HeadwaterError("this processor has no bf16 units", where="--precision", mend="leave it out")
+    return torch.autocast("cpu", torch.bfloat16)
 
 
 def chat(path: Path, prompt: str | None, system: str | None, sampling: Sampling, seed: int) -> None:

@@ -30,6 +30,9 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model's dire
 WorkspacePath = Annotated[Path, typer.Argument(metavar="WORKSPACE", help="A workspace, for example runs/demo.")]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")]
 TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="Draw from the likeliest tokens that hold this share.")]
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16"], typer.Option(help="What weights are read in; bf16 is faster, and may now and then choose another word.")
+]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer.")]
 Scale = Annotated[str | None, typer.Option("--scale", metavar="SCALE", help="One of the recipe's sizes, for example tiny.")]
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds give equal answers.")]
@@ -168,6 +171,7 @@ def chat(
     temperature: Temperature = 0.7,
     top_p: TopP = 0.95,
     max_tokens: MaxTokens = 200,
+    precision: PrecisionOption = "fp32",
     seed: Seed = 0,
 ) -> None:
     """Talk to a fine-tuned model; it remembers the dialogue.
@@ -176,9 +180,11 @@ def chat(
     - `headwater chat runs/demo/release --prompt "Hello!"`
     """
     from headwater.cli.chat import chat as talk
+    from headwater.cli.chat import multiplying
     from headwater.generation.sampling import Sampling
 
-    talk(model, prompt, system, Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens), seed)
+    with multiplying(precision):
+        talk(model, prompt, system, Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens), seed)
 
 
 @app.command()
@@ -196,6 +202,7 @@ def generate(
     beams: Annotated[int | None, typer.Option(min=1, help="Search for the likeliest text with so many beams instead of drawing.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given more than once.")] = None,
     max_tokens: MaxTokens = 200,
+    precision: PrecisionOption = "fp32",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -206,13 +213,15 @@ def generate(
     - `headwater generate runs/t5-tiny/pretrain --prompt "To be, or <|0|>" --beams 4`
     - `headwater generate runs/bert-tiny/pretrain --prompt "To be, or not to <|mask|>"`
     """
+    from headwater.cli.chat import multiplying
     from headwater.cli.generating import generate as write
     from headwater.generation.sampling import Sampling
 
     sampling = Sampling(
         temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty, max_tokens=max_tokens
     )
-    write(model, prompt, count, sampling, seed, as_json, stop or (), beams)
+    with multiplying(precision):
+        write(model, prompt, count, sampling, seed, as_json, stop or (), beams)
 
 
 @app.command()

@@ -18,9 +18,11 @@ and runs it on the caller's team: the same workers, woken as for an operator of 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +42,36 @@ _TAKEN, _JOINED, _SHARES, _FIRST = 0, 1, 2, 3  # what stands where in a job: sha
 
 
 class Kernel:
-    """`@Kernel`: a function of one argument, the job, compiled when it is first run."""
+    """`@Kernel`: a function of one argument, the job, compiled when it is first run, or `soon`."""
+
+    one_at_a_time = threading.RLock()
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.compiled: Any = None
 
-    @functools.cached_property
+    @property
     def address(self) -> int:
-        numba.config.CACHE_DIR = str(cache_of(self.function.__module__))  # type: ignore[attr-defined]
-        compiled: Any = numba.cfunc(JOB, cache=True)
-        self.compiled = compiled(self.function)  # kept: its code must not go
+        with self.one_at_a_time:
+            if self.compiled is None:
+                numba.config.CACHE_DIR = str(cache_of(self.function.__module__))  # type: ignore[attr-defined]
+                make: Any = numba.cfunc(JOB, cache=True)
+                self.compiled = make(self.function)
         return self.compiled.address  # type: ignore[no-any-return]
+
+
+def soon(kernels: Iterable[Kernel]) -> threading.Thread:
+    """Compile these beside what goes on; whoever runs one that is not ready waits for it."""
+
+    def compile_them() -> None:
+        for kernel in kernels:
+            if threading.main_thread().is_alive():  # the program has not ended meanwhile
+                with contextlib.suppress(Exception):  # who runs it is told
+                    _ = kernel.address
+
+    thread = threading.Thread(target=compile_them, name="kernels")
+    thread.start()
+    return thread
 
 
 @functools.cache
@@ -70,9 +91,23 @@ def run(kernel: Kernel, shares: int, *arguments: torch.Tensor | int) -> None:
     What a kernel does with memory nobody checks: it knows how its tensors lie, and their dtypes.
     """
     assert all(at.is_contiguous() for at in arguments if isinstance(at, torch.Tensor))
-    said = [at.data_ptr() if isinstance(at, torch.Tensor) else at for at in arguments]
-    job = np.array([0, 0, shares, *said], dtype=np.int64)
-    gathered()(kernel.address, job.ctypes.data, min(shares, torch.get_num_threads()), 0)
+    Job(kernel, shares, *[at.data_ptr() if isinstance(at, torch.Tensor) else at for at in arguments]).run()
+
+
+class Job:
+    """A kernel with its arguments, for whoever runs it again and again: `job.tell(place, address)` changes one of them."""
+
+    def __init__(self, kernel: Kernel, shares: int, *arguments: int) -> None:
+        self.address, self.shares = kernel.address, shares
+        self.words = np.array([0, 0, shares, *arguments], dtype=np.int64)
+        self.at = self.words.ctypes.data
+
+    def tell(self, place: int, argument: int) -> None:
+        self.words[_FIRST + place] = argument
+
+    def run(self) -> None:
+        self.words[:_SHARES] = 0
+        gathered()(self.address, self.at, min(self.shares, torch.get_num_threads()), 0)
 
 
 def word_of(x: float) -> int:

@@ -11,9 +11,11 @@ Legend: B rows, D width, H heads, J heads of keys, G = H/J, K head width, S slot
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
@@ -31,7 +33,23 @@ from headwater.model.network import Network
 from headwater.model.norms import Identity, LayerNorm, RMSNorm
 from headwater.tokens.batch import Inputs
 
+if TYPE_CHECKING:
+    from headwater.generation.halves import Gathering
+
 Function = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Matrix(Protocol):
+    """x Wᵀ + b, the columns of several linear layers beside each other."""
+
+    def __call__(self, x_BI: torch.Tensor) -> torch.Tensor: ...
+
+    def onto(self, stream_BO: torch.Tensor, x_BI: torch.Tensor) -> torch.Tensor:
+        """Added to the stream."""
+        ...
+
+
+Make = Callable[[torch.Tensor, torch.Tensor | None], Matrix]
 
 # Laying the weights out costs about as much as ten steps.
 WORTH_IT = 16
@@ -42,13 +60,16 @@ PACKED_FROM = 4
 
 
 def prepare(network: Network, steps: int, rows: int = 1) -> Prepared | None:
-    """For about `rows` rows a step. None where it would not pay, or where the network has parts that only it knows."""
+    """For about `rows` rows a step. None where it would not pay, or where the network has parts that only it knows. Where autocast rounds
+    products to bf16, weights are kept as bf16 (generation/halves.py), if this processor multiplies them."""
     casts = torch.is_autocast_enabled(network.device.type)
     adapted = any(isinstance(module, Adapted) for module in network.modules())  # their share stands in no matrix of the layer's own
-    if steps < WORTH_IT or network.device.type != "cpu" or casts or adapted or not known(network.config):
+    if steps < WORTH_IT or network.device.type != "cpu" or adapted or not known(network.config):
+        return None
+    if casts and not (torch.get_autocast_dtype("cpu") == torch.bfloat16 and network.dtype == torch.float32 and _has_brgemm()):
         return None
     with torch.inference_mode():
-        return Prepared(network, rows)
+        return Prepared(network, rows, halves=casts)
 
 
 def known(config: ModelConfig) -> bool:
@@ -57,6 +78,12 @@ def known(config: ModelConfig) -> bool:
     by_layer = config.positions.kind == "xl" or (config.positions.kind == "t5" and config.positions.per_layer)
     dense = config.feed_forward.kind not in ("moe", "none")
     return usual and dense and not by_layer and config.attention_softcap is None and config.head.kind == "lm"
+
+
+def _has_brgemm() -> bool:
+    from headwater.core import brgemm
+
+    return brgemm.found() is not None
 
 
 @dataclass(frozen=True)
@@ -92,16 +119,17 @@ class Slots:
 
 
 class Prepared:
-    def __init__(self, network: Network, rows: int) -> None:
-        self.network = network
-        self.blocks = [Step(block, rows) for block in network.stack.blocks if isinstance(block, Block)]
+    def __init__(self, network: Network, rows: int, halves: bool = False) -> None:
+        self.network, self.halves = network, halves
+        make = _halved if halves else functools.partial(Product, rows)
+        self.blocks = [Step(block, rows, make, halves) for block in network.stack.blocks if isinstance(block, Block)]
         assert isinstance(network.output, Vocabulary)
         self.output = network.output
         weight_VD = network.embedding.tokens.weight if self.output.weight is None else self.output.weight
         self.head = None
         if self.output.fall is None:
             scale, bias_V = self.output.scale, self.output.bias
-            self.head = Product(rows, _times(weight_VD, scale), None if bias_V is None else _times(bias_V, scale))
+            self.head = make(_times(weight_VD, scale), None if bias_V is None else _times(bias_V, scale))
 
     def logits(self, inputs: Inputs, cache: KVCache) -> torch.Tensor:
         """`inputs` is one token a row, after what the cache holds."""
@@ -110,7 +138,11 @@ class Prepared:
         frame = network.stack.frame(inputs, positions_B1, cache=cache, memory=None, notes=None)
         x_BD = network.embedding(inputs, positions_B1)[:, 0]
         added = [_added(mask, x_BD.dtype) for mask in frame.masks]
-        slots = Slots.of(cache)
+        if self.halves:
+            x_BD = x_BD.float()
+            heads = self.blocks[0].heads[0]
+            added = [None if mask is None else mask.expand(len(x_BD), heads, 1, -1)[:, :, 0].contiguous() for mask in added]
+        slots = cache if self.halves else Slots.of(cache)
         for layer, block in enumerate(self.blocks):
             x_BD = block(layer, x_BD, frame, added[layer % len(added)], slots)
         if network.stack.norm is not None:
@@ -121,7 +153,7 @@ class Prepared:
 class Step:
     """One block for one token a row."""
 
-    def __init__(self, block: Block, rows: int) -> None:
+    def __init__(self, block: Block, rows: int, make: Make, halves: bool) -> None:
         attention, part = block.attention, block.feed_forward
         assert isinstance(attention, Attention) and isinstance(part, PlainUnit | GatedUnit)
         self.first, self.second = _norm(block.attention_norm), _norm(block.feed_forward_norm)
@@ -129,17 +161,18 @@ class Step:
         heads, keys = attention.query.out_features // self.width, attention.key.out_features // self.width
         self.heads, self.keys, self.shared = [heads, keys, keys], keys, heads // keys
         # The scale of the scores goes into the queries' weights, where they have no norm and no bits to lose.
-        into_weights = attention.query_norm is None and attention.query.weight.dtype == torch.float32
+        into_weights = attention.query_norm is None and attention.query.weight.dtype == torch.float32 and not halves
         self.scale = 1.0 if into_weights else attention.scores.scale
         first = attention.scores.scale if into_weights else 1.0
-        self.read = Product.of(rows, attention.query, attention.key, attention.value, first=first)
-        self.out = Product.of(rows, attention.out)
+        self.gathering = _gathering(heads, keys, self.width, self.scale) if halves else None
+        self.read = _product(make, attention.query, attention.key, attention.value, first=first)
+        self.out = _product(make, attention.out)
         self.gated = isinstance(part, GatedUnit)
-        self.up = Product.of(rows, part.gate, part.up) if isinstance(part, GatedUnit) else Product.of(rows, part.up)
-        self.f = _function(part.f, rows, self.up.weight_OI.dtype)
-        self.down = Product.of(rows, part.down)
+        self.up = _product(make, part.gate, part.up) if isinstance(part, GatedUnit) else _product(make, part.up)
+        self.f = _function(part.f, rows, part.down.weight.dtype)
+        self.down = _product(make, part.down)
 
-    def __call__(self, layer: int, x_BD: torch.Tensor, frame: Frame, added: torch.Tensor | None, slots: Slots) -> torch.Tensor:
+    def __call__(self, layer: int, x_BD: torch.Tensor, frame: Frame, added: torch.Tensor | None, slots: Slots | KVCache) -> torch.Tensor:
         x_BD = self.out.onto(x_BD, self._gathered(layer, self.first(x_BD), frame, added, slots))
         h_BF = self.up(self.second(x_BD))
         if self.gated:
@@ -147,7 +180,7 @@ class Step:
             return self.down.onto(x_BD, self.f(gate_BF).mul_(up_BF))
         return self.down.onto(x_BD, self.f(h_BF))
 
-    def _gathered(self, layer: int, n_BD: torch.Tensor, frame: Frame, added: torch.Tensor | None, slots: Slots) -> torch.Tensor:
+    def _gathered(self, layer: int, n_BD: torch.Tensor, frame: Frame, added: torch.Tensor | None, slots: Slots | KVCache) -> torch.Tensor:
         """Attention before its output matrix. The G queries that share a key head stand as G queries of one head."""
         rows = n_BD.shape[0]
         q_BHK, k_BJK, v_BJK = self.read(n_BD).view(rows, -1, self.width).split_with_sizes(self.heads, 1)
@@ -156,6 +189,10 @@ class Step:
             q_BHK, k_BJK = query_norm(q_BHK), key_norm(k_BJK)
         if frame.rotation is not None:
             q_BHK, k_BJK = (frame.rotation.apply(piece[:, None])[:, 0] for piece in (q_BHK, k_BJK))
+        if isinstance(slots, KVCache):
+            assert self.gathering is not None
+            keys_BJSK, values_BJSK = slots.keys_LBJSK[layer], slots.values_LBJSK[layer]
+            return self.gathering(q_BHK, k_BJK, v_BJK, keys_BJSK, values_BJSK, slots.lengths_B, added)
         slots.write(layer, k_BJK, v_BJK)
         q_NGK = q_BHK.reshape(-1, self.shared, self.width)
         if added is not None:
@@ -179,15 +216,7 @@ def _mixed(
 
 
 class Product:
-    """x W + b with the columns of several linear layers beside each other, for x of `rows` rows."""
-
-    @classmethod
-    def of(cls, rows: int, *layers: nn.Linear, first: float = 1.0) -> Product:
-        """What the first layer gives is multiplied by `first`."""
-        factors = [first] + [1.0] * (len(layers) - 1)
-        biases = [_times(layer.bias, factor) for layer, factor in zip(layers, factors, strict=True) if layer.bias is not None]
-        weights = [_times(layer.weight, factor) for layer, factor in zip(layers, factors, strict=True)]
-        return cls(rows, _joined(weights), _joined(biases) if biases else None)
+    """A Matrix for x of `rows` rows, as torch multiplies them."""
 
     def __init__(self, rows: int, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> None:
         self.rows, self.bias_O = rows, bias_O
@@ -206,6 +235,26 @@ class Product:
         if self.packed is None and self.bias_O is None:
             return torch.addmm(stream_BO, x_BI, self.weight_OI.t())
         return self(x_BI).add_(stream_BO)
+
+
+def _halved(weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> Matrix:
+    from headwater.generation.halves import Halved  # imports Numba, which reading in fp32 does not ask for
+
+    return Halved(weight_OI, bias_O)
+
+
+def _gathering(heads: int, keys: int, width: int, scale: float) -> Gathering:
+    from headwater.generation.halves import Gathering
+
+    return Gathering(heads, keys, width, scale)
+
+
+def _product(make: Make, *layers: nn.Linear, first: float = 1.0) -> Matrix:
+    """Of several layers beside each other; what the first one gives is multiplied by `first`."""
+    factors = [first] + [1.0] * (len(layers) - 1)
+    biases = [_times(layer.bias, factor) for layer, factor in zip(layers, factors, strict=True) if layer.bias is not None]
+    weights = [_times(layer.weight, factor) for layer, factor in zip(layers, factors, strict=True)]
+    return make(_joined(weights), _joined(biases) if biases else None)
 
 
 def _times(tensor: torch.Tensor, factor: float) -> torch.Tensor:

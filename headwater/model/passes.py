@@ -323,3 +323,10 @@ def _rotated_job(job: Any) -> None:
                 x_K = halves(job, 0, line * x_line + head, line * x_line + head + K)
                 _rotated(x_K, cos_R, sin_R, sign, halves(job, 10, line * F + head, line * F + head + K))
         share = take(job)
+
+
+# Those that every network runs first.
+KERNELS = (
+    *(_norm_job, _norm_gradient_job, _added_job),
+    *(_swiglu_job, _swiglu_gradients_job, _rotated_job, _tanh_gelu_job, _tanh_gelu_gradient_job),
+)

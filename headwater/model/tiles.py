@@ -302,3 +302,6 @@ def _backward_job(job: Any) -> None:
             _scaled(floats_at(sum_v + 4 * s * K, K), _F(1.0), halves_at(argument(job, _TO_V) + to, K))
         share = take(job)
     release(argument(job, _RELEASE))
+
+
+KERNELS = (_forward_job, _backward_job)

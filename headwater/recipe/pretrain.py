@@ -33,6 +33,8 @@ from headwater.training.ramp import Sizes, size_at
 from headwater.training.sinks import check as check_sinks
 from headwater.training.telemetry import Told
 
+REHEARSED = 1  # held-out documents, or batches of rows, on which validation is tried before the first step
+
 
 def check(config: Pretrain, report: Reporter) -> None:
     """See that the machine has the precision and that the weights of a model to start from fit, before time is spent on the corpus."""
@@ -80,6 +82,12 @@ def run(config: Pretrain, work: Work) -> Outcome:
         for one in {id(one): one for one in (network, trained)}.values():
             switch_activation(one, now.model.feed_forward)
 
+    def validate(some: int | None = None) -> dict[str, Any]:
+        """Of so many documents or batches; of all that the config asks for."""
+        if config.speaks:
+            return _of_text(network, validation, held.config, some)
+        return _of_rows(network, rows[:some], config, counting)
+
     trained = train(
         network,
         data,
@@ -87,7 +95,8 @@ def run(config: Pretrain, work: Work) -> Outcome:
         config.model_copy(update={"stopping": stopping}),
         work=work,
         name="pretrain",
-        validate=lambda: _of_text(network, validation, held.config) if config.speaks else _of_rows(network, rows, config, counting),
+        validate=validate,
+        rehearse=(lambda: validate(REHEARSED)) if config.init_from is None else None,
         sample=lambda: speak(network, tokenizer, held.config, work.seed),
         multipliers=multipliers(architecture),
         told=told,
@@ -149,15 +158,15 @@ def _said(figures: dict[str, Any]) -> str:
     return f"{figures['loss']:.3f} nats a target held out (knowing frequencies alone: {figures['unigram_loss']:.3f})"
 
 
-def _of_text(network: Network, shards: Shards, config: Pretrain) -> dict[str, Any]:
-    """Bits per byte of the fixed subset, overall and by language, and the same as a loss in nats per token."""
+def _of_text(network: Network, shards: Shards, config: Pretrain, some: int | None = None) -> dict[str, Any]:
+    """Bits per byte of the fixed subset (of so many documents), overall and by language, and the same as a loss in nats per token."""
     figures = bits_per_byte(
         network,
         shards,
         context=config.model.context,
         batch_size=_micro(config),
         precision=resolve(config.precision),
-        documents=config.validation_documents,
+        documents=some or config.validation_documents,
         stride=config.model.context,
     )
     whole = figures.pop("all")

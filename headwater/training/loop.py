@@ -19,6 +19,7 @@ import torch
 from headwater.core.artifact import Work
 from headwater.core.progress import Bar
 from headwater.model.network import Network
+from headwater.model.products import compile_soon
 from headwater.parallel.group import Group, current
 from headwater.training import memory
 from headwater.training.alerts import Alerts
@@ -73,6 +74,7 @@ def train(
     name: str,
     validate: Validate,
     sample: Sample,
+    rehearse: Validate | None = None,
     multipliers: Mapping[str, float] | None = None,
     told: Told | None = None,
     sizes: Sizes | None = None,
@@ -80,9 +82,11 @@ def train(
 ) -> Trained:
     """Run the loop to its last step, from the newest checkpoint if there is one; the network is changed in place.
 
-    `multipliers` are factors of the rate by parameter name, `told` is what the loss tells of its passes beside itself, `sizes` is told of
-    changed batches and `adopt` of changed settings (steering.py). Raises HeadwaterError when the guard gives up or bf16 is asked for
-    where there is none, KeyboardInterrupt (after writing a checkpoint) on Ctrl-C, SIGTERM and `headwater steer RUN stop`.
+    `rehearse` stands in for the first validation where weights were just drawn: its figure would tell nothing, so that it only has to show
+    that validating works. `multipliers` are factors of the rate by parameter name, `told` is what the loss tells of its passes beside
+    itself, `sizes` is told of changed batches and `adopt` of changed settings (steering.py). Raises HeadwaterError when the guard gives up
+    or bf16 is asked for where there is none, KeyboardInterrupt (after writing a checkpoint) on Ctrl-C, SIGTERM and
+    `headwater steer RUN stop`.
     """
     frozen = _freeze(network, config, work, name)
     group = current(config.parallel)
@@ -101,6 +105,8 @@ def train(
         work.report.say(f"{name}: going on from step {run.step:,} of {config.steps:,}", stage=name, step=run.step)
     config = steering.begin(run)
     torch.set_num_threads(decided.threads)
+    if decided.precision == "bf16" and network.device.type == "cpu":
+        compile_soon()
     group.admit(lambda: data.batch(run.place), decided.micro_batch)
     run.network.train()
     run.network.recompute(config.activations == "recompute")
@@ -114,7 +120,7 @@ def train(
     incidents = Incidents(work, name, data, loss, group.leads, alerts.told)
     by = Means(data, loss, decided, work.seed, group, telemetry, integrity, incidents, told)
 
-    course = _Course(run, network, work, name, by, keeping, checkpoints, steering, validate, sample)
+    course = _Course(run, network, work, name, by, keeping, checkpoints, steering, validate, sample, rehearse)
     try:
         limit = config.checkpoints.time_limit
         with Interrupts(limit) as interrupts, alerts, checkpoints, work.report.bar(name, config.steps, "steps", done=run.step) as bar:
@@ -142,6 +148,7 @@ class _Course:
     steering: Steering
     validate: Validate
     sample: Sample
+    rehearse: Validate | None = None
     due: bool = False  # a checkpoint, as soon as the weights are known to be sound
     stop: bool = False
 
@@ -149,7 +156,7 @@ class _Course:
         """The config that it ended with. Raises KeyboardInterrupt when it was stopped before its end, and all is kept."""
         run, telemetry, integrity = self.run, self.by.telemetry, self.by.integrity
         if run.step == 0:
-            self._look()
+            self._look() if self.rehearse is None else self._rehearse(self.rehearse)
         self.keeping.begin(self._all())
         integrity.note(run)
         integrity.taken(self.keeping.held)
@@ -235,6 +242,10 @@ class _Course:
             run.validation = self.by.group.told(self.validate)
             run.best.note(run.step, run.validation, run.network.state_dict())
         telemetry.metric("validation", run.step, **run.validation)
+
+    def _rehearse(self, rehearse: Validate) -> None:
+        with _evaluating(self.run, self.by.group, self.network):
+            self.run.best.check(self.by.group.told(rehearse))
 
     def _speak(self) -> None:
         with _evaluating(self.run, self.by.group, self.network):

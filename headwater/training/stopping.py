@@ -26,16 +26,21 @@ class Best:
 
     def note(self, step: int, figures: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
         """Judge the figures that these weights have. Raises HeadwaterError when the one that is asked for is not among them."""
-        if (value := self._value(figures)) is None:
-            mend = nearest(self.config.figure, figures)
-            raise HeadwaterError(f"validation has no figure '{self.config.figure}'", where="stopping.figure", mend=mend)
-        known = self._value(self.figures)
+        self.check(figures)
+        value, known = self._value(figures), self._value(self.figures)
+        assert value is not None
         if known is not None and not value < known - self.config.least_gain:
             self.since += 1
             return
         self.step, self.figures, self.since = step, figures, 0
         if self.config.keep == "best":
             self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+    def check(self, figures: dict[str, Any]) -> None:
+        """Raises HeadwaterError when the figure that is asked for is not among these."""
+        if self.config.figure not in figures:
+            mend = nearest(self.config.figure, figures)
+            raise HeadwaterError(f"validation has no figure '{self.config.figure}'", where="stopping.figure", mend=mend)
 
     @property
     def exhausted(self) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numba.core.errors import TypingError
 
-from headwater.core.team import Kernel, argument, begin, floats, gathered, run, take
+from headwater.core.team import Kernel, argument, begin, floats, gathered, run, soon, take
 
 pytestmark = pytest.mark.skipif(gathered() is None, reason="torch has no OpenMP library here that we know")
 
@@ -27,6 +28,14 @@ def _grow(job: Any) -> None:
             x[at] += np.float32(1)
         counts[0] += np.float32(1)
         share = take(job)
+
+
+@Kernel
+def _shrink(job: Any) -> None:
+    if take(job) >= 0:
+        x = floats(job, 1, 0, argument(job, 0))
+        for at in range(len(x)):
+            x[at] -= np.float32(1)
 
 
 @pytest.mark.usefixtures("threads")
@@ -58,3 +67,19 @@ def test_from_a_thread_of_its_own() -> None:
     thread.start()
     thread.join()
     assert torch.equal(x, torch.ones(1000))
+
+
+def test_kernels_are_compiled_beside_what_goes_on() -> None:
+    """Who runs one meanwhile waits for it; one that cannot be compiled says so to whoever runs it, and to nobody before."""
+
+    @Kernel
+    def _wrong(job: Any) -> None:
+        job.no_such_thing()
+
+    thread = soon([_wrong, _shrink])
+    x = torch.ones(10)
+    run(_shrink, 1, 10, x)
+    assert torch.equal(x, torch.zeros(10))
+    thread.join()
+    with pytest.raises(TypingError):
+        run(_wrong, 1, x)

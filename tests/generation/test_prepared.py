@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from headwater.core import brgemm
 from headwater.generation.generate import generate
 from headwater.generation.prepared import WORTH_IT, known, prepare
 from headwater.generation.reading import Reader
@@ -62,10 +63,13 @@ def test_weights_are_those_of_the_moment() -> None:
     assert generate(network, [[5, 6]], sampling, stop=set(), seed=0) != first
 
 
-def test_bf16_weights_and_autocast() -> None:
+def test_bf16_weights_and_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under autocast weights become bf16 where the processor multiplies it; else the network does it."""
     network = tiny().build(0)
+    monkeypatch.setattr(brgemm, "found", lambda: None)
     with torch.autocast("cpu", torch.bfloat16):
         assert prepare(network, 100) is None
+    assert prepare(network, 100) is not None
     half = tiny().build(0).bfloat16()
     rows = generate(half, [[5, 6], [7]], Sampling(temperature=0, max_tokens=20), stop=set(), seed=0)
     assert [len(row.tokens) for row in rows] == [20, 20]

@@ -19,6 +19,7 @@ from headwater.core.storage import read_json, read_jsonl, write_json
 from headwater.model import directory
 from headwater.model.importing import import_model
 from headwater.objectives.data import TextData
+from headwater.recipe import pretrain
 from headwater.recipe.pretrain import check, run
 from headwater.recipe.pretrain_config import Pretrain
 from headwater.recipe.recipe import Recipe
@@ -59,8 +60,12 @@ class Bench:
         return run(Pretrain.model_validate({**TRAINING, **block}), Work(self.out, inputs, 1, Reporter()))
 
 
+def validations(folder: Path) -> list[dict[str, Any]]:
+    return [row for row in read_jsonl(folder / "metrics.jsonl") if row["kind"] == "validation"]
+
+
 def losses(folder: Path) -> list[float]:
-    return [row["loss"] for row in read_jsonl(folder / "metrics.jsonl") if row["kind"] == "validation"]
+    return [row["loss"] for row in validations(folder)]
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +89,23 @@ def again(bench: Bench) -> dict[str, Any]:
 
 def start(bench: Bench, **more: Any) -> dict[str, Any]:
     return {"init_from": {"model": str(bench.folder / "imported"), **more}, "steps": 10}
+
+
+def test_drawn_weights_are_not_validated_but_validating_is_tried(
+    bench: Bench, again: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be validated is known before a step is spent; a run that goes on from others says where it begins."""
+    assert validations(bench.folder / "first")[0]["step"] > 0
+    bench(again, "goes-on", **start(bench))
+    assert validations(bench.out)[0]["step"] == 0
+
+    def fails(*_: Any, **__: Any) -> dict[str, Any]:
+        raise HeadwaterError("it cannot be validated")
+
+    monkeypatch.setattr(pretrain, "bits_per_byte", fails)
+    with pytest.raises(HeadwaterError, match="it cannot be validated"):
+        bench(again, "tried", model=MODEL)
+    assert not read_jsonl(bench.out / "metrics.jsonl")
 
 
 def test_a_run_goes_on_from_an_imported_model(bench: Bench, again: dict[str, Any]) -> None:
