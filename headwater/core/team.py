@@ -52,11 +52,12 @@ class Kernel:
 
     @property
     def address(self) -> int:
-        with self.one_at_a_time:
-            if self.compiled is None:
-                numba.config.CACHE_DIR = str(cache_of(self.function.__module__))  # type: ignore[attr-defined]
-                make: Any = numba.cfunc(JOB, cache=True)
-                self.compiled = make(self.function)
+        if self.compiled is None:
+            with self.one_at_a_time:  # the folder of the cache is a setting of the whole process
+                if self.compiled is None:
+                    numba.config.CACHE_DIR = str(cache_of(self.function.__module__))  # type: ignore[attr-defined]
+                    make: Any = numba.cfunc(JOB, cache=True)
+                    self.compiled = make(self.function)
         return self.compiled.address  # type: ignore[no-any-return]
 
 

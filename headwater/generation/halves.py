@@ -214,6 +214,3 @@ def _gather_job(job: Any) -> None:
             for k in range(K):
                 mixed_K[k] = sum_K[k] / total
         share = take(job)
-
-
-KERNELS = (_product_job, _gather_job)

@@ -325,8 +325,5 @@ def _rotated_job(job: Any) -> None:
         share = take(job)
 
 
-# Those that every network runs first.
-KERNELS = (
-    *(_norm_job, _norm_gradient_job, _added_job),
-    *(_swiglu_job, _swiglu_gradients_job, _rotated_job, _tanh_gelu_job, _tanh_gelu_gradient_job),
-)
+NORM, NORM_GRADIENT, ADDED, ROTATED = _norm_job, _norm_gradient_job, _added_job, _rotated_job
+SWIGLU, SWIGLU_GRADIENTS, TANH_GELU, TANH_GELU_GRADIENT = _swiglu_job, _swiglu_gradients_job, _tanh_gelu_job, _tanh_gelu_gradient_job

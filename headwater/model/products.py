@@ -81,16 +81,6 @@ def in_one_pass(x: torch.Tensor) -> bool:
     return _learns_in_bf16(x.device) and not torch.compiler.is_compiling() and _has_team()
 
 
-def compile_soon() -> None:
-    """What training in bf16 on a CPU will run, compiled on a thread of its own: five seconds, once on a machine."""
-    if _has_team():
-        from headwater.core import brgemm
-        from headwater.core.team import soon
-        from headwater.model import passes, tiles
-
-        soon([*passes.KERNELS[:3], *(tiles.KERNELS if brgemm.found() is not None else ()), *passes.KERNELS[3:]])
-
-
 def _learns_in_bf16(device: torch.device) -> bool:
     return (
         device.type == "cpu"

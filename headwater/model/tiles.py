@@ -304,4 +304,4 @@ def _backward_job(job: Any) -> None:
     release(argument(job, _RELEASE))
 
 
-KERNELS = (_forward_job, _backward_job)
+FORWARD, BACKWARD = _forward_job, _backward_job

@@ -19,7 +19,6 @@ import torch
 from headwater.core.artifact import Work
 from headwater.core.progress import Bar
 from headwater.model.network import Network
-from headwater.model.products import compile_soon
 from headwater.parallel.group import Group, current
 from headwater.training import memory
 from headwater.training.alerts import Alerts
@@ -106,7 +105,9 @@ def train(
     config = steering.begin(run)
     torch.set_num_threads(decided.threads)
     if decided.precision == "bf16" and network.device.type == "cpu":
-        compile_soon()
+        from headwater.model.ahead import compile_soon  # imports Numba
+
+        compile_soon(network.config)
     group.admit(lambda: data.batch(run.place), decided.micro_batch)
     run.network.train()
     run.network.recompute(config.activations == "recompute")
