@@ -7,7 +7,7 @@ GPT-2-like models with GPT-2's 12 layers, 12 and 25 million parameters (`--quick
 seconds, the whole call with the reading of the prompt. `default` is transformers as it comes; in fp32 its tokens are asserted equal to
 ours. `best` is the fastest of its ways, beside our bf16 in bf16 or fp32 (dynamic or static cache; with --compiled its forward pass compiled
 too, after a warm-up that is not counted). In bf16 the sides' tokens drift apart: how often each would go on as fp32 did is said, and ours
-must not do so less often. `--busy` counts processor time of one thread, for a machine that others use.
+may be at most two points behind. `--busy` counts processor time of one thread, for a machine that others use.
 
 Below the rates stands the limit: every step reads all weights once, so that one row cannot go faster than memory does; measured here by
 summing a tensor as large as the weights. The last line's `ours` and `peer` are those of the model and batch with the least ratio, fp32.
@@ -160,7 +160,7 @@ def in_bf16(way: Way) -> Way:
 
 
 def agreement(network: Network, model: Any, prompts_BT: torch.Tensor, texts: list[list[int]]) -> dict[str, float]:
-    """How often each side in bf16 would go on as fp32 did, given fp32's text so far. Asserts that ours does so no less often."""
+    """How often each side in bf16 would go on as fp32 did, given fp32's text so far. Asserts that ours is at most 2 points behind."""
     texts_BT = torch.tensor(texts)
     rows, count = texts_BT.shape
     with torch.autocast("cpu", torch.bfloat16):

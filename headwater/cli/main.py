@@ -31,7 +31,10 @@ WorkspacePath = Annotated[Path, typer.Argument(metavar="WORKSPACE", help="A work
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")]
 TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="Draw from the likeliest tokens that hold this share.")]
 PrecisionOption = Annotated[
-    Literal["fp32", "bf16"], typer.Option(help="What weights are read in; bf16 is faster, and may now and then choose another word.")
+    Literal["fp32", "bf16"],
+    typer.Option(
+        help="What products are computed in: bf16 is faster for decoders on a processor with AMX, and says now and then another word."
+    ),
 ]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer.")]
 Scale = Annotated[str | None, typer.Option("--scale", metavar="SCALE", help="One of the recipe's sizes, for example tiny.")]

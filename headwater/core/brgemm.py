@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 
 from headwater.core.compiled import njit
 from headwater.core.lanes import LIKE_IEEE
-from headwater.core.team import halves_at, words_at
+from headwater.core.team import gathered, halves_at, words_at
 
 # at::native::cpublas: could_pack(ScalarType), brgemm(M, N, K, lda, ldb, ldc, add_C, A, B, C, is_vnni), brgemm_release(is_vnni)
 _HAS, _MULTIPLY, _RELEASE = (
@@ -39,9 +39,14 @@ _WORD = ir.IntType(64)  # of which a C++ bool reads the lowest byte
 types: Any = numba.types
 
 
-@functools.cache
 def found() -> tuple[int, int] | None:
-    """Where `product` and `release` are in memory; None where this torch or this processor (without AMX) has them not."""
+    """Where `product` and `release` are in memory; None where this torch or this processor (without AMX) has them not, or nobody runs
+    kernels that would call them (core/team.py), or oneDNN is switched off."""
+    return _known() if torch.backends.mkldnn.enabled and gathered() is not None else None
+
+
+@functools.cache
+def _known() -> tuple[int, int] | None:
     for path in sorted((Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*")):
         library = ctypes.CDLL(str(path))
         has, multiply, release = (getattr(library, name, None) for name in (_HAS, _MULTIPLY, _RELEASE))

@@ -9,6 +9,7 @@ call, once for each machine and version, and run without Python's lock.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -16,6 +17,9 @@ from typing import Any, TypeVar, overload
 import numba
 
 from headwater.core.fingerprint import closure_of, hash_value
+
+# Numba's folder for what it keeps is a setting of the whole process, read when a function is made.
+SETTING = threading.RLock()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,8 +36,9 @@ def njit(function: Any = None, /, **options: Any) -> Any:
     """`@njit` or `@njit(fastmath=True)`: numba.njit, cached and without the lock."""
     if function is None:
         return lambda given: njit(given, **options)
-    numba.config.CACHE_DIR = str(cache_of(function.__module__))  # type: ignore[attr-defined]  # read when the function is made
-    return numba.njit(function, **{"cache": True, "nogil": True, **options})
+    with SETTING:
+        numba.config.CACHE_DIR = str(cache_of(function.__module__))  # type: ignore[attr-defined]
+        return numba.njit(function, **{"cache": True, "nogil": True, **options})
 
 
 def cache_of(module: str, kind: str = "kernels") -> Path:

@@ -33,7 +33,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from headwater.core.compiled import cache_of, njit
+from headwater.core.compiled import SETTING, cache_of, njit
 
 carray: Any = numba.carray  # type: ignore[attr-defined]
 types: Any = numba.types
@@ -44,8 +44,6 @@ _TAKEN, _JOINED, _SHARES, _FIRST = 0, 1, 2, 3  # what stands where in a job: sha
 class Kernel:
     """`@Kernel`: a function of one argument, the job, compiled when it is first run, or `soon`."""
 
-    one_at_a_time = threading.RLock()
-
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.compiled: Any = None
@@ -53,7 +51,7 @@ class Kernel:
     @property
     def address(self) -> int:
         if self.compiled is None:
-            with self.one_at_a_time:  # the folder of the cache is a setting of the whole process
+            with SETTING:
                 if self.compiled is None:
                     numba.config.CACHE_DIR = str(cache_of(self.function.__module__))  # type: ignore[attr-defined]
                     make: Any = numba.cfunc(JOB, cache=True)
@@ -109,6 +107,12 @@ class Job:
     def run(self) -> None:
         self.words[:_SHARES] = 0
         gathered()(self.address, self.at, min(self.shares, torch.get_num_threads()), 0)
+
+
+def scratch(room: int) -> tuple[torch.Tensor, int]:
+    """So many bytes for each thread (see `join`), and how many lie from one thread's to the next's: whole pages."""
+    pages = -(-room // 4096) * 4096
+    return torch.empty(torch.get_num_threads() * pages, dtype=torch.uint8), pages
 
 
 def word_of(x: float) -> int:

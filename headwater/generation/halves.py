@@ -18,7 +18,7 @@ from headwater.core import brgemm
 from headwater.core.brgemm import product, release
 from headwater.core.compiled import njit
 from headwater.core.lanes import LIKE_IEEE, LOG2_E, SUMS, exp2_at_most, half, wide
-from headwater.core.team import Job, Kernel, argument, fetch, floats_at, halves_at, join, take, word_of, words_at
+from headwater.core.team import Job, Kernel, argument, fetch, floats_at, halves_at, join, scratch, take, word_of, words_at
 
 BAND = 64
 
@@ -66,8 +66,7 @@ class Halved:
 
     def _for(self, rows: int, threads: int) -> Job:
         if (rows, threads) != self.told:
-            room = -(-(2 * rows * self.depth + 4 * rows * BAND) // 4096) * 4096
-            self.scratch = torch.empty(threads * room, dtype=torch.uint8)
+            self.scratch, room = scratch(2 * rows * self.depth + 4 * rows * BAND)
             told = (*_found(), rows, *self.features, self.depth, self.columns, self.packed.data_ptr())
             bias = 0 if self.bias_O is None else self.bias_O.data_ptr()
             self.job = Job(_product_job, -(-self.columns // BAND), *told, bias, self.scratch.data_ptr(), room, 0, 0, 0)
@@ -99,6 +98,9 @@ class Gathering:
         added_BHS: torch.Tensor | None,
     ) -> torch.Tensor:
         """`mixed_BD` of each row's slots up to number `lengths_B`, the new one. All fp32 but the cache; what is added to scores too."""
+        assert all(x.stride(2) == 1 and x.dtype == torch.float32 for x in (q_BHK, k_BJK, v_BJK))
+        assert all(x.is_contiguous() and x.dtype == torch.bfloat16 for x in (keys_BJSK, values_BJSK))
+        assert added_BHS is None or (added_BHS.is_contiguous() and added_BHS.dtype == torch.float32)
         job = self._for(q_BHK, k_BJK, v_BJK, keys_BJSK)
         mixed_BD = q_BHK.new_empty(len(lengths_B), self.heads * self.width)
         for place, tensor in ((_Q, q_BHK), (_NEW_K, k_BJK), (_NEW_V, v_BJK), (_KEYS, keys_BJSK), (_VALUES, values_BJSK)):
@@ -106,7 +108,7 @@ class Gathering:
         job.tell(_LENGTHS, lengths_B.data_ptr())
         job.tell(_TO, mixed_BD.data_ptr())
         job.tell(_ADDED, 0 if added_BHS is None else added_BHS.data_ptr())
-        job.tell(_ADDED_HEAD, 0 if added_BHS is None else added_BHS.stride(1))
+        job.tell(_ADDED_HEAD, 0 if added_BHS is None else added_BHS.shape[2])
         job.run()
         return mixed_BD
 
@@ -115,11 +117,8 @@ class Gathering:
         strides = [4 * stride for x in (q_BHK, k_BJK, v_BJK) for stride in x.stride()[:2]]
         lying = (len(q_BHK), keys_BJSK.shape[2], torch.get_num_threads(), *strides)
         if lying != self.lying:
-            assert keys_BJSK.is_contiguous() and keys_BJSK.dtype == torch.bfloat16 and q_BHK.dtype == torch.float32
-            assert all(x.stride(2) == 1 for x in (q_BHK, k_BJK, v_BJK))
-            (rows, slots, threads), self.lying = lying[:3], lying
-            room = -(-4 * (slots + self.width) // 4096) * 4096
-            self.scratch = torch.empty(threads * room, dtype=torch.uint8)
+            (rows, slots), self.lying = lying[:2], lying
+            self.scratch, room = scratch(4 * (slots + self.width))
             sizes = (self.keys, self.heads // self.keys, self.width, slots, word_of(self.scale))
             self.job = Job(_gather_job, rows * self.keys, *sizes, *strides, self.scratch.data_ptr(), room, *[0] * 9)
         return self.job

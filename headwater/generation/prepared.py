@@ -99,7 +99,6 @@ class Slots:
     @classmethod
     def of(cls, cache: KVCache) -> Slots:
         start = cache.longest
-        assert start < cache.capacity, f"a cache of {cache.capacity} is full"
         keys_LBJSK, values_LBJSK = cache.keys_LBJSK, cache.values_LBJSK
         keys_LNKS = keys_LBJSK.flatten(1, 2)[:, :, : start + 1].transpose(2, 3)
         values_LNSK = values_LBJSK.flatten(1, 2)[:, :, : start + 1]
@@ -134,12 +133,12 @@ class Prepared:
     def logits(self, inputs: Inputs, cache: KVCache) -> torch.Tensor:
         """`inputs` is one token a row, after what the cache holds."""
         network = self.network
+        assert cache.longest < cache.capacity, f"a cache of {cache.capacity} is full"
         positions_B1 = cache.slots(1) if inputs.positions_BT is None else inputs.positions_BT
         frame = network.stack.frame(inputs, positions_B1, cache=cache, memory=None, notes=None)
         x_BD = network.embedding(inputs, positions_B1)[:, 0]
         added = [_added(mask, x_BD.dtype) for mask in frame.masks]
         if self.halves:
-            x_BD = x_BD.float()
             heads = self.blocks[0].heads[0]
             added = [None if mask is None else mask.expand(len(x_BD), heads, 1, -1)[:, :, 0].contiguous() for mask in added]
         slots = cache if self.halves else Slots.of(cache)

@@ -2,7 +2,7 @@
 
 In: q_BHTK, k_BJSK, v_BJSK and a Lowered mask. Out: mixed_BHTK. Three ways, equal up to rounding:
 
-- SDPA (torch's fused kernel): inference, GPUs, fp32, dropout, compiled blocks. It never holds a score matrix.
+- SDPA (torch's fused kernel): inference, GPUs, fp32, dropout. It never holds a score matrix.
 - Tiles (model/tiles.py): training in bf16 on a CPU with AMX, where scores are q kᵀ and nothing more.
 - SDPA forward with an explicit backward: the rest of training in bf16 on a CPU with rows of at most 512 tokens (biases, softcaps,
   odd lengths, no AMX). There SDPA's own backward is slow (24 of its 28 ms below); recomputing the scores for a few rows at a time, so that
@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from headwater.model.products import in_one_pass
@@ -92,7 +93,7 @@ def attend(
         if mask.bias_BHTS is None and scores.softcap is None and in_one_pass(q_BHTK):
             from headwater.model import tiles  # imports Numba, which only training in bf16 asks for
 
-            if tiles.fits(q_BHTK, k_BJSK):
+            if tiles.fits(q_BHTK, k_BJSK, v_BJSK):
                 return _Tiled.apply(q_BHTK, k_BJSK, v_BJSK, mask, scores.scale)  # type: ignore[no-any-return, no-untyped-call]
         if k_BJSK.shape[2] <= LONGEST_RECOMPUTED:
             return _Recomputed.apply(q_BHTK, k_BJSK, v_BJSK, mask.bias_BHTS, mask, scores)  # type: ignore[no-any-return, no-untyped-call]
@@ -154,6 +155,7 @@ class _Tiled(torch.autograd.Function):
         return mixed_BHTK
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         from headwater.model import tiles
 

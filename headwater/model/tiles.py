@@ -1,4 +1,4 @@
-"""What does attention cost in bf16 on a CPU when its scores never leave a core's cache? Forward and backward, head by head, in tiles.
+"""What does attention cost in bf16 on a CPU when its scores stay in a core's cache? Forward and backward, head by head, in tiles.
 
 In: q_BHTK, k_BJSK, v_BJSK in bf16, and a mask that is causal, or booleans, or none. Out: what they mix, and gradients. Sums are fp32, and
 weights and their gradients are rounded to bf16 once, where they are multiplied: a gradient is 0.25 % away from the exact one (0.43 % where
@@ -10,9 +10,10 @@ Backward (Dao 2023, algorithm 2): a tile is `ROWS` keys with `COLUMNS` queries, 
 along a line and no tile has to be turned. pᵀ = e^(scale k qᵀ - kept) and dsᵀ = pᵀ (v gᵀ - sum of g · mixed); then dv += pᵀ g,
 dk += dsᵀ q and dqᵀ += kᵀ dsᵀ. What a causal mask forbids is left out, tile by tile.
 
-One head of keys with its heads of queries is one thread's from begin to end: the same bits with any number of threads. Medians in ms, two
-threads of a Xeon with AMX, causal, H=6, K=64, interleaved (2026-11-22); `before` is SDPA forward and `_gradients` of model/kernels.py
-backward, from 1,024 tokens on SDPA:
+One head of keys with its heads of queries is one thread's from begin to end: the same bits with any number of threads. It keeps 0.7 MB
+forward and 1.5 backward for 1,024 tokens (K = 64), four times as much for 4,096: from there on rows leave the cache. What booleans forbid is
+computed all the same. Medians in ms, two threads of a Xeon with AMX, causal, H=6, K=64, interleaved (2026-11-22); `before` is SDPA forward
+and `_gradients` of model/kernels.py backward, from 1,024 tokens on SDPA:
 
     B    T       forward : before     backward : before
     16   128       1.6 : 1.6            3.1 : 5.3
@@ -38,9 +39,10 @@ from headwater.core import brgemm
 from headwater.core.brgemm import in_pairs, product, release, turned, turned_in_pairs
 from headwater.core.compiled import njit
 from headwater.core.lanes import LIKE_IEEE, LOG2_E, SUMS, exp2_at_most, half_of_sum, wide
-from headwater.core.team import Kernel, argument, fetch, flags_at, floats_at, halves_at, join, run, take, word_of
+from headwater.core.team import Kernel, argument, fetch, flags_at, floats_at, halves_at, join, run, scratch, take, word_of
 
 ROWS, COLUMNS = 64, 256
+SHARES = 4  # heads of keys in all; with fewer, cores would have nothing to do
 
 # What stands where in a job: the micro-kernel, sizes, mask, scale, scratch memory, then tensors with their strides in bytes, then outputs.
 _MULTIPLY, _RELEASE, _J, _G, _T, _S, _K, _CAUSAL, _MASKED, _ALLOWED, _ALLOWED_ROW, _SCALE, _SCRATCH, _ROOM, _Q = range(15)
@@ -50,10 +52,11 @@ _KEPT, _TO_Q, _TO_K, _TO_V = _Q + 20, _Q + 21, _Q + 22, _Q + 23  # backward
 _F = np.float32
 
 
-def fits(q_BHTK: torch.Tensor, k_BJSK: torch.Tensor) -> bool:
-    """Whether these sizes are those of the micro-kernel: pairs of rows, and heads of whole tiles."""
-    T, K = q_BHTK.shape[2:]
-    return T % 2 == 0 and k_BJSK.shape[2] % 2 == 0 and K % 16 == 0 and brgemm.found() is not None
+def fits(q_BHTK: torch.Tensor, k_BJSK: torch.Tensor, v_BJSK: torch.Tensor) -> bool:
+    """Whether these are bf16 (keys of a cache may be fp32) of the micro-kernel's sizes: pairs of rows, and heads of whole tiles."""
+    (T, K), (B, J, S, _) = q_BHTK.shape[2:], k_BJSK.shape
+    whole = T > 0 and S > 0 and T % 2 == 0 and S % 2 == 0 and K % 16 == 0 and B * J >= SHARES and v_BJSK.shape == k_BJSK.shape
+    return whole and q_BHTK.dtype == k_BJSK.dtype == v_BJSK.dtype == torch.bfloat16 and brgemm.found() is not None
 
 
 def forward(
@@ -64,6 +67,7 @@ def forward(
     S = k_BJSK.shape[2]
     mixed_BTHK, kept_BHT = q_BHTK.new_empty(B, T, H, K), q_BHTK.new_empty(B, H, T, dtype=torch.float32)
     room = 4 * S * K + 6 * ROWS * S + 4 * ROWS * K
+    allowed_B1TS = None if allowed_B1TS is None else allowed_B1TS.expand(-1, 1, T, S)
     _run(_forward_job, (q_BHTK, k_BJSK, v_BJSK), causal, allowed_B1TS, scale, room, mixed_BTHK, kept_BHT)
     return mixed_BTHK.transpose(1, 2), kept_BHT
 
@@ -80,9 +84,9 @@ def backward(
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of q, k and v; written token by token, as projections have it, so that nobody has to copy them."""
-    T, K, S = *q_BHTK.shape[2:], k_BJSK.shape[2]
+    (T, K), S = q_BHTK.shape[2:], k_BJSK.shape[2]
     grads = [torch.empty_like(x.transpose(1, 2), memory_format=torch.contiguous_format) for x in (q_BHTK, k_BJSK, v_BJSK)]
-    allowed_B1ST = None if allowed_B1TS is None else allowed_B1TS.expand(-1, 1, T, S).transpose(2, 3)
+    allowed_B1ST = None if allowed_B1TS is None else allowed_B1TS.expand(-1, 1, T, S).transpose(2, 3)  # a key's queries along a line
     room = 10 * S * K + 12 * T * K + 4 * T + 14 * ROWS * COLUMNS
     tensors = (q_BHTK, k_BJSK, v_BJSK, grad_BHTK, mixed_BHTK)
     _run(_backward_job, tensors, causal, allowed_B1ST, scale, room, kept_BHT, *grads)
@@ -102,13 +106,12 @@ def _run(
     (B, H, T, K), (_, J, S, _) = tensors[0].shape, tensors[1].shape
     found = brgemm.found()
     assert found is not None and (T == S or not causal)
-    lying = [x if x.stride(3) == 1 else x.contiguous() for x in tensors]
+    assert allowed is None or (allowed.dtype == torch.bool and allowed.shape[0] in (1, B) and allowed.shape[2:].numel() == T * S)
+    lying = [x if x.stride(3) == 1 and x.stride(2) >= K else x.contiguous() for x in tensors]
     said = [word for x in lying for word in (x.data_ptr(), *(x.element_size() * stride for stride in x.stride()[:3]))]
     flags = torch.empty(0, dtype=torch.bool) if allowed is None else allowed.contiguous()
     mask = (int(causal), int(allowed is not None), flags, T * S if len(flags) > 1 else 0)
-    room = -(-room // 4096) * 4096
-    scratch = torch.empty(torch.get_num_threads() * room, dtype=torch.uint8)
-    run(kernel, B * J, *found, J, H // J, T, S, K, *mask, word_of(scale), scratch, room, *said, *rest)
+    run(kernel, B * J, *found, J, H // J, T, S, K, *mask, word_of(scale), *scratch(room), *said, *rest)
 
 
 @njit(inline="always")
@@ -125,13 +128,21 @@ def _line(job: Any, tensor: int) -> int:
 
 @njit(**LIKE_IEEE)
 def _largest(scores_S: np.ndarray) -> np.float32:
-    """As whole numbers in the order of floats, of which LLVM finds the largest in lanes, and a NaN is the largest of all."""
+    """As whole numbers in the order of floats, of which LLVM finds the largest in lanes; a NaN is above all others, or below."""
     most = np.int32(-2147483647)
     for at in range(len(scores_S)):
         bits = np.float32(scores_S[at]).view(np.int32)
         order = bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
         most = max(most, order)
     return np.int32(most ^ ((most >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
+
+
+@njit(**LIKE_IEEE)
+def _has_nan(scores_S: np.ndarray) -> bool:
+    lost = 0
+    for at in range(len(scores_S)):
+        lost += scores_S[at] != scores_S[at]
+    return lost > 0
 
 
 @njit(**SUMS)
@@ -193,7 +204,7 @@ def _forward_job(job: Any) -> None:
                     if masked:
                         _forbid(scores_S, flags_at(argument(job, _ALLOWED) + b * argument(job, _ALLOWED_ROW) + t * S, own))
                     most = _largest(scores_S)
-                    if most == _F(-np.inf):  # nothing is allowed, nothing is gathered
+                    if most == _F(-np.inf) and not _has_nan(scores_S):  # nothing is allowed, nothing is gathered
                         weights_S[:] = 0
                         kept_T[t], scores_S[0] = _F(np.inf), _F(0.0)
                         continue

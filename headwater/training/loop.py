@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,14 +105,12 @@ def train(
         work.report.say(f"{name}: going on from step {run.step:,} of {config.steps:,}", stage=name, step=run.step)
     config = steering.begin(run)
     torch.set_num_threads(decided.threads)
-    if decided.precision == "bf16" and network.device.type == "cpu":
-        from headwater.model.ahead import compile_soon  # imports Numba
-
-        compile_soon(network.config)
+    compiling = _compiling(network, decided)
     group.admit(lambda: data.batch(run.place), decided.micro_batch)
     run.network.train()
     run.network.recompute(config.activations == "recompute")
     if saved is None and config.micro_batch == "auto":
+        compiling.join()  # the compiler's memory is no row's
         decided = dataclasses.replace(decided, micro_batch=memory.fit(run.network, data, loss, config, decided, group, work, name, told))
     _fast(run.network, config, work)
     subject = Subject(name, config, run.network, decided.precision, work.report, group.size, group.leads)
@@ -261,6 +260,16 @@ def _fast(network: Network, config: Training, work: Work) -> None:
         from headwater.training.compiling import compiled  # takes seconds
 
         compiled(network, work.report.say)
+
+
+def _compiling(network: Network, decided: Decided) -> threading.Thread:
+    """Kernels that the steps will run, on the way."""
+    if decided.precision == "bf16" and network.device.type == "cpu":
+        from headwater.model.ahead import compile_soon  # imports Numba
+
+        return compile_soon(network.config)
+    (nothing := threading.Thread()).start()
+    return nothing
 
 
 def _decide(config: Training, processes: int) -> Decided:

@@ -13,6 +13,7 @@ On resume the first two are cut back to where the checkpoint saw them; of a step
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -90,13 +91,12 @@ class Telemetry:
         """
         self.folder, self.journal, self.subject = folder, journal, subject
         self._step = self._told = step
-        self._sinks = self._profiler = self._full_rate = None
+        self._sinks = self._profiler = None
         if subject is not None:
             watch = subject.config.watch if subject.leads else WatchConfig()
             about = About(subject.name, folder.name.removesuffix(".partial"), journal, subject.config.model_dump(mode="json"), step == 0)
             self._sinks = Sinks(watch.sinks, about, subject.report)
             self._profiler = Profiler(watch.profile, journal, subject.name, subject.network, subject.report)
-            self._full_rate = subject.full_rate
         self._energy = Energy()
         self._timing = open(journal / "timing.jsonl", "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
         self._norms = open(journal / "norms.jsonl", "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
@@ -105,6 +105,13 @@ class Telemetry:
             log.truncate(lengths.get(name, 0))
             log.seek(0, os.SEEK_END)
         self._board = _tensorboard(journal / "tensorboard", step)
+
+    @functools.cached_property
+    def _full_rate(self) -> float | None:
+        """Measured after the first step: before it, kernels may still be compiled on another core."""
+        rate = None if self.subject is None else self.subject.full_rate
+        self._energy.joules()  # what that took is no step's
+        return rate
 
     def metric(self, kind: str, step: int, **fields: Any) -> None:
         self._write("metrics.jsonl", {"kind": kind, "step": step, **fields})
@@ -141,8 +148,8 @@ class Telemetry:
     def timing(self, step: int, seconds: float, tokens: int, waited: float = 0.0) -> dict[str, float]:
         """How long a step took, and how long of it it `waited` for its batch, in seconds. Gives back what the bar shows."""
         rate = tokens / seconds
-        mfu = None if self._full_rate is None else float(f"{rate / self._full_rate:.3g}")
         joules = self._energy.joules()
+        mfu = None if self._full_rate is None else float(f"{rate / self._full_rate:.3g}")
         row = {
             "step": step,
             "seconds": round(seconds, 4),

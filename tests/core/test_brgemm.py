@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,22 +40,35 @@ def test_products_are_exact(size: tuple[int, int, int], add: int) -> None:
     torch.testing.assert_close((a_MK @ b_KN).float(), a_MK.float() @ b_KN.float(), rtol=2**-8, atol=0)  # torch's own, after ours
 
 
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    """What was found is asked again within the test, and after it."""
+    brgemm._known.cache_clear()
+    yield
+    brgemm._known.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
 def test_it_is_found_under_autocast() -> None:
     """The known product must not be computed by what autocast rounds: it once was, and the kernel was never used in training."""
-    brgemm.found.cache_clear()
     with torch.autocast("cpu", torch.bfloat16):
         assert brgemm.found() is not None
 
 
-def test_a_wrong_product_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A torch whose function of this name computes something else."""
-    brgemm.found.cache_clear()
-    monkeypatch.setattr(brgemm, "_MULTIPLY", brgemm._RELEASE)
+@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.parametrize("name", [brgemm._RELEASE, "no_such_function"])
+def test_a_wrong_product_is_not_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torch whose function of this name computes something else, or is not there."""
+    monkeypatch.setattr(brgemm, "_MULTIPLY", name)
     assert brgemm.found() is None
-    brgemm.found.cache_clear()
-    monkeypatch.setattr(brgemm, "_MULTIPLY", "no_such_function")
+
+
+def test_it_is_not_used_where_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
+        assert brgemm.found() is None
+    assert brgemm.found() is not None
+    monkeypatch.setattr(brgemm, "gathered", lambda: None)
     assert brgemm.found() is None
-    brgemm.found.cache_clear()
 
 
 @pytest.mark.parametrize("rows", [2, 18, 64])

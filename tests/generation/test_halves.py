@@ -92,6 +92,14 @@ def test_a_step_is_as_near_as_autocast(name: str, lengths: list[int]) -> None:
     assert 0 < (halved - exact).norm() < 1.1 * (cast - exact).norm() + 1e-6 * exact.norm()
 
 
+def test_a_full_cache_takes_no_more() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        reader = Reader(tiny().build(0), 1, 8, steps=WORTH_IT)
+        reader.read([list(range(8))])
+        with pytest.raises(AssertionError, match="a cache of 8 is full"):
+            reader.next([1])
+
+
 @pytest.mark.usefixtures("threads")
 def test_texts_do_not_depend_on_threads_or_on_other_rows() -> None:
     network, sampling = tiny(init={"std": 0.4}, context=32).build(0), Sampling(temperature=0, max_tokens=60)

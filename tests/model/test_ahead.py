@@ -12,6 +12,7 @@ from headwater.core.team import Kernel, gathered
 from headwater.model import passes, tiles
 from headwater.model.ahead import foreseen
 from headwater.tokens.batch import Inputs
+from headwater.tokens.masks import full
 from tests.model.conftest import GPT2_LIKE, tiny
 from tests.model.test_network import tokens
 
@@ -19,6 +20,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {"heads": 2, "kv_heads": 2},
     "gpt2": {**GPT2_LIKE, "heads": 2, "kv_heads": 2},
     "alibi": {"positions": {"kind": "alibi"}},
+    "t5": {"kind": "encoder-decoder", "positions": {"kind": "t5"}, "heads": 2, "kv_heads": 2},
     "experts": {"heads": 2, "kv_heads": 2, "feed_forward": {"kind": "moe", "experts": 4}},
     "no norms, relu": {"norm": {"kind": "none"}, "feed_forward": {"kind": "relu"}},
     "lstm": {"mixer": {"kind": "lstm"}, "positions": {"kind": "none"}, "feed_forward": {"kind": "none"}},
@@ -27,7 +29,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.skipif(gathered() is None, reason="torch has no OpenMP library here that we know")
 @pytest.mark.parametrize("name", CONFIGS)
-def test_what_a_step_runs_was_foreseen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_step_runs_is_foreseen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Kernel] = []
 
     def noting(kernel: Kernel, *more: Any) -> None:
@@ -38,7 +40,9 @@ def test_what_a_step_runs_was_foreseen(name: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(module, "run", noting)
     config = tiny(**CONFIGS[name])
     with torch.autocast("cpu", torch.bfloat16):
-        config.build(0)(Inputs(tokens(2, 8))).float().square().mean().backward()
+        network = config.build(0)
+        source = Inputs(tokens(2, 6), mask=full()) if network.encoder is not None else None
+        network(Inputs(tokens(2, 8)), source=source).float().square().mean().backward()
     first_used = list(dict.fromkeys(ran))
     found = foreseen(config)
     assert set(first_used) <= set(found)

@@ -9,6 +9,7 @@ import torch
 
 from headwater.core import brgemm
 from headwater.model import kernels, tiles
+from headwater.model.cache import KVCache
 from headwater.model.kernels import Lowered, Scores, attend
 from headwater.tokens.batch import Inputs
 from tests.model.conftest import tiny
@@ -96,16 +97,29 @@ def test_scores_of_any_size(size: float) -> None:
     assert all(x.isfinite().all() for x in tiles.backward(grad, q, k, v, mixed, kept, True, None, 1.0))
 
 
-@pytest.mark.parametrize("lost", [math.nan, math.inf])
+@pytest.mark.parametrize("lost", [math.nan, -math.nan, math.inf])
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_a_number_that_is_none_is_seen(place: int, lost: float) -> None:
+@pytest.mark.parametrize("name", ["causal", "some"])
+def test_a_number_that_is_none_is_seen(name: str, place: int, lost: float) -> None:
     tensors = drawn(1, 2, 2, 64, 64, 16)
     tensors[place][0, 1, 5, 3] = lost
     q, k, v, grad = tensors
-    mixed, kept = tiles.forward(q, k, v, True, None, 0.25)
-    grads = tiles.backward(grad, q, k, v, mixed, kept, True, None, 0.25)
-    assert any(not x[0, 1].isfinite().all() for x in (mixed, *grads))
+    causal, allowed, _ = masks(1, 64, 64)[name]
+    mixed, kept = tiles.forward(q, k, v, causal, allowed, 0.25)
+    grads = tiles.backward(grad, q, k, v, mixed, kept, causal, allowed, 0.25)
+    assert not (mixed[0, 1] if place < 3 else grads[0][0, 1]).isfinite().all()
     assert all(x[0, 0].isfinite().all() for x in (mixed, *grads)), "the other head knows nothing of it"
+
+
+def test_a_mask_may_be_one_for_all_queries() -> None:
+    """Padding, as SDPA takes it: as many numbers as there are keys."""
+    q, k, v, grad = drawn(3, 2, 2, 66, 66, 16)
+    real_B11S = torch.arange(66) < torch.tensor([66, 30, 2])[:, None, None, None]
+    found = []
+    for allowed in (real_B11S, real_B11S.expand(3, 1, 66, 66).clone()):
+        mixed, kept = tiles.forward(q, k, v, False, allowed, 0.2)
+        found.append((mixed, *tiles.backward(grad, q, k, v, mixed, kept, False, allowed, 0.2)))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @pytest.mark.usefixtures("threads")
@@ -133,11 +147,23 @@ def test_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         way(q, k, v, Lowered(bias_BHTS=torch.zeros(1, 2, 64, 64)), Scores(0.1)),
         way(*drawn(2, 2, 2, 63, 63, 16)[:3], Lowered(causal=True), Scores(0.1)),
         way(*drawn(2, 2, 2, 64, 64, 24)[:3], Lowered(causal=True), Scores(0.1)),
+        way(q, k.float(), v.float(), Lowered(causal=True), Scores(0.1)),
+        way(*drawn(3, 4, 1, 64, 64, 16)[:3], Lowered(causal=True), Scores(0.1)),
     ]
     monkeypatch.setattr(brgemm, "found", lambda: None)
     assert "_TiledBackward" not in [*others, way(q, k, v, Lowered(causal=True), Scores(0.1))]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert attend(q, k, v, Lowered(causal=True), Scores(0.1)).shape == q.shape
+
+
+def test_keys_of_a_cache_in_fp32() -> None:
+    """The default cache's, with gradients on and products in bf16: they are not read as bf16."""
+    config = tiny(heads=2)
+    network = config.build(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        plain = network(tokens(3, 20)).float()
+        cached = network(tokens(3, 20), cache=KVCache(config, rows=3, capacity=20)).float()
+    assert (plain - cached).norm() < 0.02 * plain.norm()
 
 
 def test_a_network_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
