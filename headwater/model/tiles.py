@@ -11,7 +11,7 @@ along a line and no tile has to be turned. pᵀ = e^(scale k qᵀ - kept) and ds
 dk += dsᵀ q and dqᵀ += kᵀ dsᵀ. What a causal mask forbids is left out, tile by tile.
 
 One head of keys with its heads of queries is one thread's from begin to end: the same bits with any number of threads. It keeps 0.7 MB
-forward and 1.5 backward for 1,024 tokens (K = 64), four times as much for 4,096: from there on rows leave the cache. What booleans forbid is
+forward and 1.5 backward for 1,024 tokens (K = 64), four times as much for 4,096: from there on rows leave the cache. What flags forbid is
 computed all the same. Medians in ms, two threads of a Xeon with AMX, causal, H=6, K=64, interleaved (2026-11-22); `before` is SDPA forward
 and `_gradients` of model/kernels.py backward, from 1,024 tokens on SDPA:
 
