@@ -114,6 +114,13 @@ def _run(
     run(kernel, B * J, *found, J, H // J, T, S, K, *mask, word_of(scale), *scratch(room), *said, *rest)
 
 
+@njit
+def _shape(job: Any) -> tuple[int, int, int, int, int, int, bool, bool]:
+    """The micro-kernel, J, G, T, S, K, and whether a mask is causal or booleans."""
+    sizes = argument(job, _J), argument(job, _G), argument(job, _T), argument(job, _S), argument(job, _K)
+    return argument(job, _MULTIPLY), *sizes, argument(job, _CAUSAL) != 0, argument(job, _MASKED) != 0
+
+
 @njit(inline="always")
 def _head(job: Any, tensor: int, b: int, h: int) -> int:
     """Where a head of a row begins."""
@@ -170,10 +177,7 @@ def _scaled(x_K: np.ndarray, by: np.float32, out_K: np.ndarray) -> None:
 
 @Kernel
 def _forward_job(job: Any) -> None:
-    multiply, J, G, T, S, K = (
-        argument(job, _MULTIPLY), argument(job, _J), argument(job, _G), argument(job, _T), argument(job, _S), argument(job, _K)
-    )  # fmt: skip
-    causal, masked = argument(job, _CAUSAL) != 0, argument(job, _MASKED) != 0
+    multiply, J, G, T, S, K, causal, masked = _shape(job)
     scale = np.int32(argument(job, _SCALE)).view(np.float32) * LOG2_E
     q_line, k_line, v_line = _line(job, _Q), _line(job, _KEYS), _line(job, _VALUES)
     keys = argument(job, _SCRATCH) + join(job) * argument(job, _ROOM)
@@ -243,10 +247,7 @@ def _tile(scores_T: np.ndarray, changes_T: np.ndarray, kept_T: np.ndarray, dots_
 
 @Kernel
 def _backward_job(job: Any) -> None:
-    multiply, J, G, T, S, K = (
-        argument(job, _MULTIPLY), argument(job, _J), argument(job, _G), argument(job, _T), argument(job, _S), argument(job, _K)
-    )  # fmt: skip
-    causal, masked = argument(job, _CAUSAL) != 0, argument(job, _MASKED) != 0
+    multiply, J, G, T, S, K, causal, masked = _shape(job)
     plain = np.int32(argument(job, _SCALE)).view(np.float32)
     scale = plain * LOG2_E
     q_line, k_line, v_line, g_line, m_line = _line(job, _Q), _line(job, _KEYS), _line(job, _VALUES), _line(job, _GRAD), _line(job, _MIXED)
