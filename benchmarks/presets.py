@@ -49,7 +49,7 @@ def train(name: str, more: list[str]) -> dict[str, Any]:
     rows = [json.loads(line) for line in (workspace / "pretrain" / "metrics.jsonl").read_text().splitlines()]
     timing = [json.loads(line) for line in (workspace / "pretrain" / "journal" / "timing.jsonl").read_text().splitlines()]
     last = [row for row in rows if row["kind"] == "validation"][-1]
-    first = next(row for row in rows if row["kind"] == "validation")
+    first = next(row for row in rows if row["kind"] == "train")  # drawn weights are not validated
     manifest = json.loads((workspace / "pretrain" / "manifest.json").read_text())
     entropy = last.get("unigram_loss") or entropy_of(workspace)
     return {
