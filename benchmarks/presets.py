@@ -43,13 +43,14 @@ def train(name: str, more: list[str]) -> dict[str, Any]:
         str(workspace),
         "--until",
         "pretrain",
+        "pretrain.changes=[{step: 0, do: [validate]}]",  # what drawn weights lose
         *more,
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     rows = [json.loads(line) for line in (workspace / "pretrain" / "metrics.jsonl").read_text().splitlines()]
     timing = [json.loads(line) for line in (workspace / "pretrain" / "journal" / "timing.jsonl").read_text().splitlines()]
     last = [row for row in rows if row["kind"] == "validation"][-1]
-    first = next(row for row in rows if row["kind"] == "train")  # drawn weights are not validated
+    first = next(row for row in rows if row["kind"] == "validation")
     manifest = json.loads((workspace / "pretrain" / "manifest.json").read_text())
     entropy = last.get("unigram_loss") or entropy_of(workspace)
     return {

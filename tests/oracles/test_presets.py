@@ -148,7 +148,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_twenty_steps_of_the_tiny_version_lower_the_loss(name: str, workspace: Path) -> None:
     """On this project's own documents, English and Chinese, so that nothing is fetched."""
     house = find(name).parents[1]
-    house = find(name).parents[1]
     places = {"pages": "*.md", "docs": "docs/*.md", "code": "headwater/model/[a-z]*.py", "more": "headwater/corpus/[a-z]*.py"}
     sources = [{"name": label, "path": str(house / pattern), "format": "text"} for label, pattern in places.items()]
     tiny = read(name, scale="tiny")
@@ -157,6 +156,7 @@ def test_twenty_steps_of_the_tiny_version_lower_the_loss(name: str, workspace: P
     overrides = [
         f"corpus.sources={sources}", "corpus.language.keep=[]", "tokenizer.vocab_size=3000",
         "pretrain.steps=20", "pretrain.validation_documents=4", "pretrain.validation_rows=8", "pretrain.prompts=[]",
+        "pretrain.changes=[{step: 0, do: [validate]}]",
     ]  # fmt: skip
     overrides += ["pretrain.model.vocab_size=3000"] if tiny.pretrain.model.vocab_size is not None else []
     schedule = tiny.pretrain.schedule
