@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from headwater.core.artifact import Outcome, Work
 from headwater.core.errors import HeadwaterError
 from headwater.core.progress import Reporter
@@ -28,7 +30,7 @@ from headwater.training.epochs import in_steps
 from headwater.training.loop import train
 from headwater.training.loss import Loss, follows_rate, mean_loss
 from headwater.training.memory import unlearned_rows
-from headwater.training.precision import autocast, resolve
+from headwater.training.precision import autocast, compiled_beside, resolve
 from headwater.training.ramp import Sizes, size_at
 from headwater.training.sinks import check as check_sinks
 from headwater.training.telemetry import Told
@@ -37,9 +39,11 @@ REHEARSED = 1  # held-out documents, or batches of rows, on which validation is 
 
 
 def check(config: Pretrain, report: Reporter) -> None:
-    """See that the machine has the precision and that the weights of a model to start from fit, before time is spent on the corpus."""
-    resolve(config.precision)
+    """See that the machine has the precision and that the weights of a model to start from fit, before time is spent on the corpus; what
+    training runs is compiled beside the stages before it."""
+    precision = resolve(config.precision)
     check_sinks(config.watch.sinks)
+    compiled_beside(config.model, precision, "cuda" if torch.cuda.is_available() else "cpu")
     if config.init_from is None:
         return
     about(config.init_from.model)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,7 @@ from headwater.training.integrity import FlippedError, Integrity, reload
 from headwater.training.interrupts import Interrupts
 from headwater.training.keeping import Keeping, State, identity
 from headwater.training.optimizer import Optimizers
-from headwater.training.precision import resolve
+from headwater.training.precision import compiled_beside, resolve
 from headwater.training.ramp import Sizes
 from headwater.training.recovery import roll_back
 from headwater.training.run import Decided, Run, kept
@@ -105,7 +104,7 @@ def train(
         work.report.say(f"{name}: going on from step {run.step:,} of {config.steps:,}", stage=name, step=run.step)
     config = steering.begin(run)
     torch.set_num_threads(decided.threads)
-    compiling = _compiling(network, decided)
+    compiling = compiled_beside(network.config, decided.precision, network.device.type)
     group.admit(lambda: data.batch(run.place), decided.micro_batch)
     run.network.train()
     run.network.recompute(config.activations == "recompute")
@@ -260,16 +259,6 @@ def _fast(network: Network, config: Training, work: Work) -> None:
         from headwater.training.compiling import compiled  # takes seconds
 
         compiled(network, work.report.say)
-
-
-def _compiling(network: Network, decided: Decided) -> threading.Thread:
-    """Kernels that the steps will run, on the way."""
-    if decided.precision == "bf16" and network.device.type == "cpu":
-        from headwater.model.ahead import compile_soon  # imports Numba
-
-        return compile_soon(network.config)
-    (nothing := threading.Thread()).start()
-    return nothing
 
 
 def _decide(config: Training, processes: int) -> Decided:

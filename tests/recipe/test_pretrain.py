@@ -14,9 +14,11 @@ import torch
 
 from headwater.core.artifact import Outcome, Work, Workspace
 from headwater.core.errors import HeadwaterError
+from headwater.core.hardware import cpu_has_bf16
 from headwater.core.progress import Reporter
 from headwater.core.storage import read_json, read_jsonl, write_json
-from headwater.model import directory
+from headwater.model import ahead, directory
+from headwater.model.config import ModelConfig
 from headwater.model.importing import import_model
 from headwater.objectives.data import TextData
 from headwater.recipe import pretrain
@@ -106,6 +108,16 @@ def test_drawn_weights_are_not_validated_but_validating_is_tried(
     with pytest.raises(HeadwaterError, match="it cannot be validated"):
         bench(again, "tried", model=MODEL)
     assert not read_jsonl(bench.out / "metrics.jsonl")
+
+
+@pytest.mark.skipif(not cpu_has_bf16(), reason="no bf16 here")
+def test_kernels_are_compiled_beside_the_stages_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ModelConfig] = []
+    monkeypatch.setattr(ahead, "compile_soon", asked.append)
+    check(Pretrain.model_validate({**TRAINING, "model": MODEL}), Reporter())
+    assert not asked, "this one is fp32"
+    check(Pretrain.model_validate({**TRAINING, "model": MODEL, "precision": "bf16"}), Reporter())
+    assert [config.width for config in asked] == [32]
 
 
 def test_a_run_goes_on_from_an_imported_model(bench: Bench, again: dict[str, Any]) -> None:
