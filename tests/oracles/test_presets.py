@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,7 @@ def test_twenty_steps_of_the_tiny_version_lower_the_loss(name: str, workspace: P
     artifact = run(recipe, Workspace(workspace), reporter(True))[-1]
     losses = [row["loss"] for row in rows(artifact.path / "metrics.jsonl") if row["kind"] == "validation"]
     assert losses[-1] < losses[0]
+    assert losses[0] < 2 * math.log(3000), "drawn weights should know nothing, and not be sure of it"
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
