@@ -116,6 +116,8 @@ def misfit(model: ModelConfig) -> str | None:
         return f"deepnorm's weights belong to its residuals, and norm.place is {norm.place}; say norm.place: deep"
     if kind == "t5" and model.attention_scale is None and model.mixer.kind == "attention":
         return "t5's queries are small in place of a scale of the scores; say attention_scale: 1"
+    if kind == "fan_in" and model.tied and model.head.kind == "lm" and model.head.scale is None:
+        return "fan_in draws embeddings of std 1, and a head tied to them makes logits as large as the width's root; say head.scale: width"
     if kind == "mup" and model.embedding.width is not None:
         return "muP has no rule for an embedding table narrower than the model; leave embedding.width out"
     return None

@@ -27,6 +27,10 @@ def refused(**changes: Any) -> str | None:
     [
         ({"init": {"kind": "t_fixup"}}, "t_fixup replaces norms, and this network has norm.kind rms; say norm.kind: none"),
         ({"init": {"kind": "deepnorm"}}, "deepnorm's weights belong to its residuals, and norm.place is pre; say norm.place: deep"),
+        (
+            {"init": {"kind": "fan_in"}},
+            "fan_in draws embeddings of std 1, and a head tied to them makes logits as large as the width's root; say head.scale: width",
+        ),
         ({"init": {"kind": "t5"}}, "t5's queries are small in place of a scale of the scores; say attention_scale: 1"),
         (
             {"init": {"kind": "mup", "base_width": 16}, "embedding": {"width": 16}},
@@ -45,6 +49,8 @@ def test_a_scheme_that_contradicts_its_network(changes: dict[str, Any], said: st
         {"init": {"kind": "t_fixup"}, "norm": {"kind": "none"}},
         {"init": {"kind": "deepnorm"}, "norm": DEEP},
         {"init": {"kind": "t5"}, "attention_scale": 1.0},
+        {"init": {"kind": "fan_in"}, "head": {"kind": "lm", "scale": "width"}},
+        {"init": {"kind": "fan_in"}, "tied": False},
         {"init": {"kind": "mup", "base_width": 16}},
         {"init": {"kind": "t5"}, "mixer": {"kind": "lstm"}, "positions": {"kind": "none"}},
     ],

@@ -17,6 +17,8 @@ BLOCK = "stack.blocks.5"
 
 def big(**changes: Any) -> dict[str, Any]:
     base = {"width": D, "heads": H, "kv_heads": 2, "head_width": K, "layers": L, "feed_forward": {"kind": "gelu", "width": F}}
+    if changes.get("init", {}).get("kind") == "fan_in":
+        base["head"] = {"kind": "lm", "scale": "width"}
     return {**base, **changes}
 
 
@@ -120,7 +122,7 @@ def test_every_drawn_tensor_has_a_spread() -> None:
             "embedding": {"types": 2, "norm": True},
             "positions": {"kind": "learned"},
         },
-        {"positions": {"kind": "xl"}, "head": {"future": 2}},
+        {"positions": {"kind": "xl"}, "head": {"future": 2, "scale": "width"}},
         {"positions": {"kind": "none"}, "mixer": {"kind": "lstm"}, "feed_forward": {"kind": "none"}},
         {"positions": {"kind": "none"}, "mixer": {"kind": "convolution"}},
         {"positions": {"kind": "glm"}, "embedding": {"width": 64}, "head": {"kind": "classes", "pool": "last"}},
