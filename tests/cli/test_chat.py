@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from headwater.cli import chat
 from headwater.cli.chat import answer
+from headwater.core.errors import HeadwaterError
+from headwater.core.hardware import cpu_has_bf16
 from headwater.generation.sampling import Sampling
 from headwater.model import directory
 from headwater.model.config import ModelConfig
@@ -68,6 +72,23 @@ def test_generate_from_a_prompt_and_from_nothing(headwater: Any, path: Path) -> 
     assert done.stdout.startswith("却说")
     several = headwater("generate", path, "--count", 2, "--max-tokens", 4, "--json")
     assert len(several.stdout.splitlines()) == 2
+
+
+@pytest.mark.skipif(not cpu_has_bf16(), reason="no bf16 units")
+@pytest.mark.parametrize("verb", ["chat", "generate"])
+def test_products_in_bf16(headwater: Any, path: Path, verb: str) -> None:
+    done = headwater(verb, path, "--prompt", "却说", "--max-tokens", 20, "--precision", "bf16")
+    assert done.returncode == 0, done.stderr
+    wrong = headwater(verb, path, "--prompt", "却说", "--precision", "fp8")
+    assert wrong.returncode == 2 and "--precision" in wrong.stderr
+
+
+def test_bf16_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "cpu_has_bf16", lambda: False)
+    with chat.multiplying("fp32"):
+        assert not torch.is_autocast_enabled("cpu")
+    with pytest.raises(HeadwaterError, match=r"--precision: this processor has no bf16 units"):
+        chat.multiplying("bf16")
 
 
 def test_bytes_that_are_no_text(headwater: Any, path: Path) -> None:
